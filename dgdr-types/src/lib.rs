@@ -1,0 +1,2 @@
+//! Kubernetes vocabulary of Dynamo: DGDR and DGD, parsed, defaulted, validated, resolved.
+#![forbid(unsafe_code)]

@@ -1,0 +1,178 @@
+//! Numeric formats: bytes per element and tensor-core rate of each.
+
+use serde::{Deserialize, Serialize};
+
+/// The tensor-core rate that a format runs at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ComputeRate {
+    /// bfloat16 FLOP/s.
+    Bfloat16,
+    /// int8 OP/s.
+    Int8,
+    /// fp8 FLOP/s.
+    Fp8,
+    /// fp4 FLOP/s.
+    Fp4,
+}
+
+/// Format of a matrix multiplication's weights and activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GemmQuant {
+    /// bfloat16.
+    Bfloat16,
+    /// int8 weights, bfloat16 compute.
+    Int8Wo,
+    /// int4 weights, bfloat16 compute.
+    Int4Wo,
+    /// fp8 with dynamic per-tensor or per-channel scales.
+    Fp8,
+    /// fp8 with static per-tensor scales.
+    Fp8Static,
+    /// fp8 with 128 × 128 block scales.
+    Fp8Block,
+    /// fp8 by the engine's own out-of-the-box path.
+    Fp8Ootb,
+    /// int8 SmoothQuant.
+    Sq,
+    /// NVFP4 weights and activations.
+    Nvfp4,
+    /// NVFP4 weights, bfloat16 compute.
+    Nvfp4Wo,
+}
+
+impl GemmQuant {
+    /// All formats, in table order.
+    pub const ALL: [Self; 10] = [
+        Self::Bfloat16,
+        Self::Int8Wo,
+        Self::Int4Wo,
+        Self::Fp8,
+        Self::Fp8Static,
+        Self::Fp8Block,
+        Self::Fp8Ootb,
+        Self::Sq,
+        Self::Nvfp4,
+        Self::Nvfp4Wo,
+    ];
+
+    /// The name used in tables and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bfloat16 => "bfloat16",
+            Self::Int8Wo => "int8_wo",
+            Self::Int4Wo => "int4_wo",
+            Self::Fp8 => "fp8",
+            Self::Fp8Static => "fp8_static",
+            Self::Fp8Block => "fp8_block",
+            Self::Fp8Ootb => "fp8_ootb",
+            Self::Sq => "sq",
+            Self::Nvfp4 => "nvfp4",
+            Self::Nvfp4Wo => "nvfp4_wo",
+        }
+    }
+
+    /// The format of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quant| quant.name() == name)
+    }
+
+    /// Bytes per weight element, scales included for NVFP4 (9/16: 4 bits plus one byte per 16 elements).
+    pub const fn bytes(self) -> f64 {
+        match self {
+            Self::Bfloat16 => 2.0,
+            Self::Int8Wo | Self::Fp8 | Self::Fp8Static | Self::Fp8Block | Self::Fp8Ootb | Self::Sq => 1.0,
+            Self::Int4Wo => 0.5,
+            Self::Nvfp4 | Self::Nvfp4Wo => 0.5625,
+        }
+    }
+
+    /// The tensor-core rate it computes at.
+    pub const fn rate(self) -> ComputeRate {
+        match self {
+            Self::Bfloat16 | Self::Int8Wo | Self::Int4Wo | Self::Nvfp4Wo => ComputeRate::Bfloat16,
+            Self::Fp8 | Self::Fp8Static | Self::Fp8Block | Self::Fp8Ootb => ComputeRate::Fp8,
+            Self::Sq => ComputeRate::Int8,
+            Self::Nvfp4 => ComputeRate::Fp4,
+        }
+    }
+}
+
+/// Format of the KV cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KvQuant {
+    /// bfloat16.
+    Bfloat16,
+    /// int8.
+    Int8,
+    /// fp8.
+    Fp8,
+}
+
+impl KvQuant {
+    /// All formats.
+    pub const ALL: [Self; 3] = [Self::Bfloat16, Self::Int8, Self::Fp8];
+
+    /// The name used in tables and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bfloat16 => "bfloat16",
+            Self::Int8 => "int8",
+            Self::Fp8 => "fp8",
+        }
+    }
+
+    /// The format of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quant| quant.name() == name)
+    }
+
+    /// Bytes per element.
+    pub const fn bytes(self) -> f64 {
+        match self {
+            Self::Bfloat16 => 2.0,
+            Self::Int8 | Self::Fp8 => 1.0,
+        }
+    }
+}
+
+/// Format in which prefill attention computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FmhaQuant {
+    /// bfloat16.
+    Bfloat16,
+    /// fp8.
+    Fp8,
+}
+
+impl FmhaQuant {
+    /// The name used in tables and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bfloat16 => "bfloat16",
+            Self::Fp8 => "fp8",
+        }
+    }
+
+    /// Bytes per element.
+    pub const fn bytes(self) -> f64 {
+        match self {
+            Self::Bfloat16 => 2.0,
+            Self::Fp8 => 1.0,
+        }
+    }
+}
+
+/// The formats that one engine runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Precision {
+    /// Projections and FFN.
+    pub gemm: GemmQuant,
+    /// KV cache.
+    pub kv: KvQuant,
+    /// Prefill attention.
+    pub fmha: FmhaQuant,
+}
