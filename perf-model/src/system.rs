@@ -4,6 +4,8 @@ use dgdr_units::Bytes;
 
 use crate::quant::ComputeRate;
 
+mod catalogue;
+
 /// A GPU in its node: constants that rooflines, communication and memory rest on.
 ///
 /// Values restate the system descriptions of aiconfigurator-core 0.12.0 (Apache-2.0); the tests compare them with that
@@ -51,6 +53,25 @@ pub struct SystemSpec {
 }
 
 impl SystemSpec {
+    /// The systems known, by ascending name.
+    pub fn all() -> &'static [Self] {
+        &catalogue::SYSTEMS
+    }
+
+    /// The system of this name.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        Self::all().iter().find(|system| system.name == name)
+    }
+
+    /// Memory that NCCL takes among `ranks`: that of the largest described number of ranks not above `ranks`.
+    pub fn nccl_memory_of(&self, ranks: u32) -> Bytes {
+        self.nccl_memory
+            .iter()
+            .rev()
+            .find(|(described, _)| *described <= ranks)
+            .map_or(Bytes::new(0), |(_, bytes)| *bytes)
+    }
+
     /// Tensor-core rate in FLOP/s; a format that the GPU lacks runs at the bfloat16 rate.
     pub fn flops(&self, rate: ComputeRate) -> f64 {
         match rate {
@@ -77,3 +98,6 @@ impl SystemSpec {
         (bytes / (self.memory_bandwidth * self.memory_bandwidth_share) + self.memory_latency) * 1000.0
     }
 }
+
+#[cfg(test)]
+mod tests;
