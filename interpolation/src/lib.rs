@@ -1,2 +1,64 @@
 //! Prefill curves and decode surfaces of LLM engines: fit, query, validity range, npz and JSON.
+//!
+//! A [`PrefillCurve`] answers TTFT and throughput per GPU over the input length; a [`DecodeSurface`] answers ITL and
+//! throughput per GPU over KV usage and context length. Both are built once from measured (or simulated) points, and
+//! the build checks them once; afterwards only a query can be wrong, and then only by lying outside the range.
+//!
+//! # Which fit, and why
+//! Along the input length and along KV usage the fit is PCHIP (a cubic Hermite spline with Fritsch–Butland slopes),
+//! across context lengths it is linear.
+//! * It passes through every point, so the data remain the truth.
+//! * It stays between the two points of a cell and rises wherever the data rise. A cubic spline or a polynomial
+//!   overshoots at the knees that kernels have (tile sizes, batch buckets), and an overshoot at an SLA limit is a
+//!   wrong pick.
+//! * Attention bends TTFT upwards, and chords of a bent curve lie above it: PCHIP follows the bend, which linear
+//!   interpolation does not.
+//! * Upstream measures only a few context lengths (six by default), each with a range of KV usage of its own (the
+//!   grid is ragged). There is not enough data across them for anything finer than a line.
+//!
+//! # Out of range
+//! By default a query outside the measured range is refused, with the valid range in the message. On request
+//! ([`OutOfRange::Extrapolate`]) it is answered by continuing the edge in a straight line, and the [`Reading`] says on
+//! which axis and by how far.
+//!
+//! # Examples
+//! ```
+//! use dgdr_interpolation::{OutOfRange, PrefillCurve, PrefillPoint};
+//! use dgdr_units::{Milliseconds, Tokens, TokensPerSecond};
+//!
+//! let point = |isl: u32, ttft: f64| -> Result<PrefillPoint, Box<dyn std::error::Error>> {
+//!     Ok(PrefillPoint {
+//!         isl: Tokens::new(u64::from(isl)),
+//!         ttft: Milliseconds::new(ttft)?,
+//!         throughput_per_gpu: TokensPerSecond::new(f64::from(isl) / ttft * 1000.0)?,
+//!     })
+//! };
+//! let curve = PrefillCurve::new(vec![point(100, 20.0)?, point(2000, 60.0)?, point(4000, 110.0)?])?;
+//! let reading = curve.ttft(Tokens::new(3000), OutOfRange::Refuse)?;
+//! assert!(reading.value.get() > 60.0 && reading.value.get() < 110.0);
+//! assert!(curve.ttft(Tokens::new(9000), OutOfRange::Refuse).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
+
+mod cubic;
+mod decode;
+mod error;
+#[cfg(any(feature = "json", feature = "npz"))]
+mod format;
+#[cfg(feature = "json")]
+pub mod json;
+mod leave_one_out;
+#[cfg(feature = "npz")]
+pub mod npz;
+mod pchip;
+mod prefill;
+mod reading;
+
+pub use decode::{DecodePlace, DecodePoint, DecodeSurface, HeaviestLoad};
+pub use error::{BuildError, QueryError};
+#[cfg(any(feature = "json", feature = "npz"))]
+pub use format::{FormatError, Provenance};
+pub use leave_one_out::{KnotError, LeaveOneOut};
+pub use prefill::{LongestPrompt, PrefillCurve, PrefillPoint};
+pub use reading::{Axis, Beyond, Bound, OutOfRange, Reading, Source};

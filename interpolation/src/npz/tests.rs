@@ -1,0 +1,135 @@
+use approx::assert_relative_eq;
+use dgdr_units::Milliseconds;
+
+use super::*;
+use crate::{BuildError, OutOfRange};
+
+/// The sample of ai-dynamo 1.6.1, `planner/tests/data/profiling_results/H200_TP1P_TP1D` (Apache-2.0).
+const PREFILL: &[u8] = include_bytes!("../../tests/h200_tp1/prefill_raw_data.npz");
+const DECODE: &[u8] = include_bytes!("../../tests/h200_tp1/decode_raw_data.npz");
+
+/// TTFT between the points as `scipy.interpolate.PchipInterpolator` 1.17.1 gives it on the same file.
+#[test]
+fn reads_a_curve_that_upstream_wrote() {
+    let curve = read_prefill(PREFILL).expect("upstream's file");
+    assert_eq!(curve.points().len(), 17);
+    let oracle = [
+        (101, 19.547_542_776_837_496),
+        (500, 27.966_700_932_214_266),
+        (1600, 44.216_042_465_058_46),
+        (2999, 60.799_955_660_375_93),
+        (4167, 87.322_030_838_047_2),
+        (9000, 188.016_347_757_112_2),
+        (12_345, 263.574_828_064_941_36),
+        (16_371, 375.471_086_523_560_1),
+    ];
+    for (isl, ttft) in oracle {
+        let reading = curve.ttft(Tokens::new(isl), OutOfRange::Refuse).expect("inside");
+        assert_relative_eq!(reading.value.get(), ttft, max_relative = 1e-12);
+    }
+    let longest = curve
+        .max_isl(Milliseconds::new(200.0).expect("a duration"))
+        .expect("a crossing");
+    assert!((9253..10_270).contains(&longest.isl.get()), "{longest:?}");
+}
+
+#[test]
+fn reads_a_surface_that_upstream_wrote() {
+    let surface = read_decode(DECODE).expect("upstream's file");
+    assert_eq!(surface.points().len(), 41);
+    assert_eq!(surface.max_kv_tokens(), Tokens::new(945_029));
+    // 33 requests were in flight at the second point of the row of 5644 tokens (10.13 ms), 53 at the third (15.12 ms).
+    let load = surface
+        .max_load(Milliseconds::new(12.0).expect("a duration"), 5644.0)
+        .expect("a crossing");
+    assert!((27..53).contains(&load.in_flight), "{load:?}");
+}
+
+#[test]
+fn the_error_between_the_points_of_a_real_sweep_is_moderate() {
+    let prefill = read_prefill(PREFILL).expect("upstream's file").leave_one_out();
+    let decode = read_decode(DECODE).expect("upstream's file").leave_one_out();
+    assert!(
+        prefill.rms_relative().expect("inner points") < 0.05,
+        "{prefill:?}"
+    );
+    assert!(
+        decode.rms_relative().expect("inner points") < 0.25,
+        "{:?}",
+        decode.worst()
+    );
+}
+
+#[test]
+fn what_was_written_is_read_back_and_writes_the_same_bytes() {
+    let curve = read_prefill(PREFILL).expect("upstream's file");
+    let bytes = write_prefill(&curve).expect("written");
+    let again = read_prefill(&bytes).expect("read back");
+    assert_eq!(again.points(), curve.points());
+    assert_eq!(write_prefill(&again).expect("written"), bytes);
+
+    let surface = read_decode(DECODE).expect("upstream's file");
+    let bytes = write_decode(&surface).expect("written");
+    let again = read_decode(&bytes).expect("read back");
+    assert_eq!(again.points(), surface.points());
+    assert_eq!(write_decode(&again).expect("written"), bytes);
+}
+
+/// Each array of upstream's prefill file, byte for byte.
+#[test]
+fn the_arrays_are_those_that_numpy_writes() {
+    let ours = write_prefill(&read_prefill(PREFILL).expect("upstream's file")).expect("written");
+    for array in [PREFILL_ISL, PREFILL_TTFT, PREFILL_THROUGHPUT] {
+        let [ours, theirs] = [&ours[..], PREFILL].map(|bytes| {
+            let mut zip = ZipArchive::new(Cursor::new(bytes)).expect("an archive");
+            let mut entry = zip.by_name(&format!("{array}.npy")).expect("the array");
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).expect("stored");
+            bytes
+        });
+        assert_eq!(ours, theirs, "{array}");
+    }
+}
+
+#[test]
+fn says_what_is_wrong_with_a_file() {
+    let error = read_prefill(b"no archive").expect_err("no archive");
+    assert!(
+        error.to_string().starts_with("not a readable npz archive: "),
+        "{error}"
+    );
+    let error = read_prefill(DECODE).expect_err("the other phase");
+    assert_eq!(
+        error.to_string(),
+        "array prefill_isl is missing: is this the raw data of the other phase?"
+    );
+
+    let mut archive = Archive::new();
+    archive.real(PREFILL_ISL, [100.5, 200.0]).expect("written");
+    archive.real(PREFILL_TTFT, [1.0, 2.0]).expect("written");
+    archive.real(PREFILL_THROUGHPUT, [1.0, 2.0]).expect("written");
+    let error = read_prefill(&archive.finish().expect("written")).expect_err("half a token");
+    assert_eq!(
+        error.to_string(),
+        "prefill_isl[0] must be a whole number of tokens, got 100.5"
+    );
+
+    let mut archive = Archive::new();
+    archive.real(PREFILL_ISL, [100.0, 200.0]).expect("written");
+    archive.real(PREFILL_TTFT, [1.0]).expect("written");
+    let error = read_prefill(&archive.finish().expect("written")).expect_err("one TTFT");
+    assert_eq!(
+        error.to_string(),
+        "array prefill_ttft has 1 numbers, expected 2: the file is damaged or was edited"
+    );
+
+    let mut archive = Archive::new();
+    archive.real(PREFILL_ISL, [100.0, 100.0]).expect("written");
+    archive.real(PREFILL_TTFT, [1.0, 2.0]).expect("written");
+    archive.real(PREFILL_THROUGHPUT, [1.0, 2.0]).expect("written");
+    let error = read_prefill(&archive.finish().expect("written")).expect_err("twice the same");
+    assert!(
+        matches!(error, FormatError::Build(BuildError::Duplicate { .. })),
+        "{error}"
+    );
+}

@@ -1,0 +1,82 @@
+//! What a query answers: a value, and where it came from.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A measured axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Axis {
+    /// Input sequence length in tokens.
+    Isl,
+    /// Share of the engine's KV cache in use, from 0 to 1.
+    KvUsage,
+    /// Average context length of the running requests in tokens.
+    ContextLength,
+}
+
+impl fmt::Display for Axis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Isl => "input length",
+            Self::KvUsage => "kv usage",
+            Self::ContextLength => "context length",
+        })
+    }
+}
+
+/// What to do with a query outside the measured range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OutOfRange {
+    /// Refuse it and name the valid range.
+    #[default]
+    Refuse,
+    /// Continue the edge in a straight line and say so in [`Reading::source`].
+    Extrapolate,
+}
+
+/// How far a query lay outside the measured range.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Beyond {
+    /// The axis that was left.
+    pub axis: Axis,
+    /// Distance to the nearest edge, in the unit of the axis, always positive.
+    pub by: f64,
+    /// That edge.
+    pub edge: f64,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Source {
+    /// It is one of the points.
+    Point,
+    /// It lies between points.
+    Interpolated,
+    /// It lies outside the measured range.
+    Extrapolated {
+        /// One entry for each axis that was left.
+        beyond: Vec<Beyond>,
+    },
+}
+
+/// A value together with where it came from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reading<T> {
+    /// The value.
+    pub value: T,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// What ended an inverse query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// The limit itself: one step further breaks it.
+    Limit,
+    /// The measured range: the limit is never reached inside it, so the true answer may be larger.
+    MeasuredRange,
+}
