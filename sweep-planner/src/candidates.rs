@@ -248,3 +248,6 @@ fn reject(problem: &Problem, tp: u32, min_tp: u32) -> Option<Rejection> {
     }
     (!heads.is_multiple_of(tp)).then_some(Rejection::HeadsNotDivisible { heads, tp })
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,6 @@ fn spread(low: u64, high: u64, count: u64) -> BTreeSet<u64> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

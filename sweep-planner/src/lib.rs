@@ -78,3 +78,6 @@ pub use problem::{
     Problem, Serving, Sla, SystemFacts, Workload,
 };
 pub use walk::{PastItl, Walk, WalkPolicy};
+
+#[cfg(test)]
+mod fixture;

@@ -190,3 +190,6 @@ fn excluded(
         });
     never.chain(failed).collect()
 }
+
+#[cfg(test)]
+mod tests;

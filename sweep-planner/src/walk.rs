@@ -245,3 +245,6 @@ fn aggregated_points(problem: &Problem, policy: &WalkPolicy) -> VecDeque<Point> 
     }
     points
 }
+
+#[cfg(test)]
+mod tests;
