@@ -1,0 +1,131 @@
+//! Why a prediction cannot be made.
+
+use dgdr_units::UnitError;
+
+use crate::backend::Backend;
+use crate::mapping::ParallelMapping;
+
+/// Why a prediction cannot be made: what is wrong, where, and what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PerfModelError {
+    /// A field of a model's configuration is missing or malformed.
+    #[error("model `{model}`: `{field}` {problem}; give the checkpoint's own config.json")]
+    ModelConfig {
+        /// Name of the model.
+        model: String,
+        /// Path of the field.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An architecture that no family describes.
+    #[error(
+        "model `{model}`: architecture `{architecture}` is not known; give a model of a known architecture, or measure \
+         this one with `searchStrategy: thorough`"
+    )]
+    UnknownArchitecture {
+        /// Name of the model.
+        model: String,
+        /// The architecture.
+        architecture: String,
+    },
+    /// A known architecture whose layers the performance model does not price yet.
+    #[error(
+        "model `{model}` is {family}, which the performance model does not cover yet; measure it with \
+         `searchStrategy: thorough`"
+    )]
+    FamilyNotCovered {
+        /// Name of the model.
+        model: String,
+        /// What the family is.
+        family: &'static str,
+    },
+    /// The checkpoint's quantization is none that measured tables know.
+    #[error(
+        "model `{model}`: quantization `{algorithm}` is not covered by measured tables; name the format of its \
+         projections (`gemm_quant_mode`)"
+    )]
+    QuantizationNotCovered {
+        /// Name of the model.
+        model: String,
+        /// The checkpoint's algorithm.
+        algorithm: String,
+    },
+    /// fp8 prefill attention was asked for, but was not measured.
+    #[error(
+        "`fmha_quant_mode: fp8` is not measured for `{model}` on {system} with {backend}; leave it out to have it \
+         chosen, or say `bfloat16`"
+    )]
+    AttentionFormatNotMeasured {
+        /// Name of the model.
+        model: String,
+        /// GPU system.
+        system: &'static str,
+        /// Engine.
+        backend: Backend,
+    },
+    /// Query heads cannot be divided among the ranks.
+    #[error(
+        "model `{model}`: {heads} attention heads cannot be split over TP{tp}; choose a tensor parallelism that divides \
+         {heads}"
+    )]
+    HeadsNotDivisible {
+        /// Name of the model.
+        model: String,
+        /// Query heads.
+        heads: u32,
+        /// Tensor-parallel width.
+        tp: u32,
+    },
+    /// A tensor-parallel width that the memory model has no factor for.
+    #[error("TP{tp} is not a width that activations were measured for; choose 1, 2, 4, 8 or a multiple of 8")]
+    WidthNotCovered {
+        /// Tensor-parallel width.
+        tp: u32,
+    },
+    /// A mapping that spreads experts of a model that has none.
+    #[error(
+        "model `{model}` has no experts, but mapping {mapping} spreads them; leave moe_tp and moe_ep at 1"
+    )]
+    NoExperts {
+        /// Name of the model.
+        model: String,
+        /// The mapping.
+        mapping: ParallelMapping,
+    },
+    /// A number of a query that makes no sense.
+    #[error("`{field}` is {value}, but {requirement}")]
+    Query {
+        /// Name of the query's field.
+        field: &'static str,
+        /// Its value.
+        value: u32,
+        /// What it must be.
+        requirement: &'static str,
+    },
+    /// A prediction that is no quantity, as when a question is larger than numbers reach.
+    #[error("the prediction is not a number: {0}; ask for a smaller batch or shorter sequences")]
+    Number(UnitError),
+    /// More drafts accepted than made.
+    #[error("`nextn_accepted` is {accepted}, but must lie between 0 and `nextn` = {drafted}")]
+    Speculation {
+        /// Tokens drafted a step.
+        drafted: u32,
+        /// Drafts accepted a step.
+        accepted: f64,
+    },
+    /// Weights, activations and runtime leave no room for keys and values.
+    #[error(
+        "{mapping} leaves no room for the KV cache on one GPU: {needed_gib:.1} GiB are taken of the {granted_gib:.1} GiB \
+         that the engine may use; use more GPUs, a smaller model or a quantised checkpoint"
+    )]
+    NoKvRoom {
+        /// The mapping.
+        mapping: ParallelMapping,
+        /// GiB that everything else takes.
+        needed_gib: f64,
+        /// GiB that the engine may use.
+        granted_gib: f64,
+    },
+}
