@@ -10,6 +10,7 @@ pub mod memory;
 pub mod model;
 pub mod provenance;
 pub mod quant;
+pub mod registry;
 pub mod system;
 
 pub use backend::Backend;
