@@ -34,10 +34,25 @@ pub struct Candidates {
 /// A mapping that is not measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Rejected {
-    /// Its name, for example `TP8`; the mapping itself is never constructed.
+    /// Its tensor parallelism; the mapping itself is never constructed.
     pub tp: u32,
     /// Why.
     pub reason: Rejection,
+}
+
+impl Rejected {
+    /// The mapping's name, for example `TP8`.
+    pub fn name(&self) -> String {
+        match self.reason {
+            Rejection::Experts { .. } => "all mappings".to_owned(),
+            Rejection::WeightsTooLarge { .. }
+            | Rejection::HeadsNotDivisible { .. }
+            | Rejection::TooFewHeadsPerGpu { .. }
+            | Rejection::WiderThanNode { .. }
+            | Rejection::WiderThanEngineLimit { .. }
+            | Rejection::OverBudget { .. } => format!("TP{}", self.tp),
+        }
+    }
 }
 
 /// Why a mapping is not measured.

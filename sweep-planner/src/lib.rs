@@ -69,7 +69,7 @@ pub use error::PlannerError;
 pub use grid::{DecodePoint, DecodeRange, Granularity, decode_grid, prefill_grid};
 pub use measurements::{Answer, Failure, Measured, Measurements, Point, Query, Role};
 pub use outcome::{
-    Closest, Configuration, Decision, Excluded, Gap, Layout, Lost, Outcome, ParetoPoint, Performance,
+    Chosen, Closest, Configuration, Decision, Excluded, Gap, Layout, Lost, Outcome, ParetoPoint, Performance,
     RankedEntry, Ranking, Reason, Remedy, WorkerGroup,
 };
 pub use pick::pick;

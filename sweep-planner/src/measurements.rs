@@ -153,7 +153,7 @@ pub enum Failure {
         /// The wider mapping.
         wider: ParallelMapping,
     },
-    /// The simulator has no data for this worker.
+    /// The simulator has no data for this point; others of the same worker may be covered.
     NotCovered {
         /// What is missing.
         reason: String,
@@ -181,10 +181,7 @@ impl Failure {
 
     /// Whether no other point of the same worker and role can work.
     pub const fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::WiderRanOut { .. } | Self::NotCovered { .. } | Self::WorkerFailed { .. }
-        )
+        matches!(self, Self::WiderRanOut { .. } | Self::WorkerFailed { .. })
     }
 }
 

@@ -173,7 +173,7 @@ fn excluded(
     rows: &Rows,
 ) -> Vec<Excluded> {
     let never = candidates.rejected.iter().map(|rejected| Excluded {
-        mapping: format!("TP{}", rejected.tp),
+        mapping: rejected.name(),
         role: None,
         reason: rejected.reason.to_string(),
         remedy: Some(rejected.reason.remedy()),

@@ -1,5 +1,10 @@
 //! What must hold for any plausible probe: budgets, monotonicity, independence of order, honesty.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed assumption of a test shall end the test"
+)]
+
 use std::num::NonZeroU32;
 
 use dgdr_perf_model::{Backend, Estimate, Provenance};

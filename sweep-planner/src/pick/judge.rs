@@ -13,7 +13,7 @@ use crate::{Goal, Load, Picking, Problem, Sla};
 pub(super) struct Score {
     /// By what share the SLA is missed, all bounds added; 0 when it is kept.
     excess: f64,
-    objective: [f64; 5],
+    objective: [f64; 6],
 }
 
 impl Score {
@@ -139,21 +139,18 @@ impl<'a> Judge<'a> {
         } else {
             0.0
         };
+        // Of equals, the one with more capacity in reserve.
+        let balanced = -even(choice.balanced);
         let objective = match self.problem.picking {
-            Picking::BestThroughput => [latency_first, tokens, choice.itl, gpus, choice.ttft],
-            Picking::Autoscale => [
-                latency_first,
-                -even(choice.balanced),
-                choice.itl,
-                gpus,
-                choice.ttft,
-            ],
+            Picking::BestThroughput => [latency_first, tokens, choice.itl, gpus, balanced, choice.ttft],
+            Picking::Autoscale => [latency_first, balanced, choice.itl, gpus, tokens, choice.ttft],
             Picking::LoadMatch(_) => [
                 -even(self.served(choice)),
                 latency_first,
                 all_gpus,
                 -even(choice.tokens_per_s / gpus),
                 choice.itl,
+                balanced,
             ],
         };
         Score {

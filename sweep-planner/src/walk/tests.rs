@@ -57,7 +57,7 @@ fn out_of_memory_when_wide_spares_the_narrow() {
                 needed: Bytes::new(2),
                 available: Bytes::new(1),
             }),
-            _ => answer(query),
+            Point::Prefill { .. } | Point::Decode { .. } | Point::Aggregated { .. } => answer(query),
         })
         .unwrap();
     }
@@ -86,7 +86,7 @@ fn a_failed_point_is_data_and_a_failed_worker_ends_its_climb() {
             Err(Failure::PointFailed { reason: reason() })
         }
         Point::Decode { .. } if query.mapping == tp(2) => Err(Failure::WorkerFailed { reason: reason() }),
-        _ => answer(query),
+        Point::Prefill { .. } | Point::Decode { .. } | Point::Aggregated { .. } => answer(query),
     });
     assert!(batches(&measured, tp(4), Role::Decode).contains(&3));
     assert_eq!(batches(&measured, tp(2), Role::Decode), [1]);
