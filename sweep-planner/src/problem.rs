@@ -304,11 +304,12 @@ impl DisaggregatedCorrections {
         }
     }
 
-    /// Rounds as the corrections ask for.
+    /// Rounds as the corrections ask for; what would round to nothing stays as it is, since a worker that is slow is
+    /// not a worker that does nothing.
     pub(crate) fn round(&self, value: f64) -> f64 {
         match self.decimals {
-            Some(Decimals::Three) => (value * 1000.0).round_ties_even() / 1000.0,
-            None => value,
+            Some(Decimals::Three) if value >= 0.0005 => (value * 1000.0).round_ties_even() / 1000.0,
+            Some(Decimals::Three) | None => value,
         }
     }
 }

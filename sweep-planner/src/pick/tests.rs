@@ -5,7 +5,7 @@ use super::pick;
 use crate::fixture::{answer, count, decide, measure, ms, problem, token_sla};
 use crate::{
     Closest, Decision, Failure, Gap, Goal, Layout, Load, Lost, Measurements, Outcome, Picking, Point, Reason,
-    Remedy, Serving, Sla, candidates,
+    Remedy, Serving, Sla, Workload, candidates,
 };
 
 fn closest(decision: Decision) -> Closest {
@@ -269,4 +269,88 @@ fn two_roles_need_two_workers() {
             available: Gpus::new(1)
         }
     );
+}
+
+#[test]
+fn entries_have_the_names_that_readers_of_the_sweep_expect() {
+    let decision = decide(&problem());
+    let json = serde_json::to_value(&decision.ranking).unwrap();
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let common = [
+        "rank",
+        "tokens_per_s_per_gpu",
+        "tokens_per_s_per_gpu_cluster",
+        "tokens_per_s_per_user",
+        "ttft_ms",
+        "tpot_ms",
+        "request_latency_ms",
+        "concurrency",
+        "replicas",
+        "gpus",
+    ];
+    let has = |value: &serde_json::Value, names: &[&str]| {
+        for name in names {
+            assert!(keys(value).contains(&(*name).to_owned()), "{name} in {value}");
+        }
+    };
+    has(&json, &["chosen", "agg", "disagg", "pareto", "rejected"]);
+    assert_eq!(json["chosen"], "agg");
+    has(&json["agg"][0], &common);
+    has(&json["agg"][0], &["batch_size", "context_tokens", "mapping"]);
+    has(&json["disagg"][0], &common);
+    has(
+        &json["disagg"][0]["prefill"],
+        &["workers", "batch_size", "mapping"],
+    );
+    has(
+        &json["disagg"][0]["decode"]["mapping"],
+        &["tp", "pp", "attention_dp", "moe_tp", "moe_ep"],
+    );
+    assert!(json["agg"][0].get("lost").is_none(), "the pick did not lose");
+    assert!(json["agg"][1]["lost"].as_str().unwrap().starts_with("slower: "));
+}
+
+#[test]
+fn a_very_long_answer_is_slow_but_not_nothing() {
+    let mut problem = problem();
+    problem.workload = Workload::new(4000, 1_000_000).unwrap();
+    problem.serving = Serving::Disaggregated;
+    // One request takes hours: rates far below upstream's three decimals.
+    assert!(matches!(decide(&problem).outcome, Outcome::Met(_)));
+    let found = candidates(&problem);
+    let only_single = measure(&problem, |query| match query.point {
+        Point::Decode { batch } if batch > 1 => Err(Failure::PointFailed {
+            reason: "not tried".to_owned(),
+        }),
+        Point::Prefill { .. } | Point::Decode { .. } | Point::Aggregated { .. } => answer(query),
+    });
+    assert!(matches!(
+        pick(&problem, &found, &only_single).outcome,
+        Outcome::Met(_)
+    ));
+}
+
+#[test]
+fn engines_are_compared_by_what_was_asked_for() {
+    let problem = problem();
+    let met = decide(&problem).outcome;
+    let slower = {
+        let mut smaller = problem.clone();
+        smaller.serving = Serving::Disaggregated;
+        decide(&smaller).outcome
+    };
+    assert!(met.beats(&slower, &problem));
+    assert!(!slower.beats(&met, &problem));
+    assert!(!met.beats(&met, &problem));
+    let missed = |itl: f64| {
+        let mut strict = problem.clone();
+        strict.goal = token_sla(2000.0, itl);
+        decide(&strict).outcome
+    };
+    assert!(met.beats(&missed(3.0), &problem));
+    assert!(!missed(3.0).beats(&met, &problem));
+    assert!(missed(3.0).beats(&missed(1.0), &problem));
+    let nothing = Outcome::Infeasible { reasons: Vec::new() };
+    assert!(missed(3.0).beats(&nothing, &problem));
+    assert!(!nothing.beats(&nothing, &problem));
 }
