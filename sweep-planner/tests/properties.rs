@@ -273,4 +273,81 @@ proptest! {
             }
         }
     }
+
+    /// No combination that a plain search over workers and copies finds is better than the pick.
+    #[test]
+    fn the_pick_is_exact(problem in problems(), machine in machines()) {
+        let problem = Problem {
+            picking: Picking::BestThroughput,
+            corrections: DisaggregatedCorrections::none(),
+            ..problem
+        };
+        let measured = measure(&problem, machine);
+        let best = best_by_plain_search(&problem, &measured);
+        let picked = met_tokens(&pick(&problem, &candidates(&problem), &measured), &problem);
+        match (best, picked) {
+            (None, None) => {}
+            (Some(best), Some(picked)) => {
+                prop_assert!((picked / best - 1.0).abs() < 1e-6, "picked {picked}, best {best}");
+            }
+            other => prop_assert!(false, "{other:?}"),
+        }
+    }
+}
+
+/// Tokens per second of the best deployment that keeps the SLA, found without any of the planner's shortcuts.
+fn best_by_plain_search(problem: &Problem, measured: &Measurements) -> Option<f64> {
+    let Goal::Sla(Sla::TokenLatency {
+        ttft: max_ttft,
+        itl: max_itl,
+    }) = problem.goal
+    else {
+        return None;
+    };
+    let total = problem.budget.total_gpus.get();
+    let osl = f64::from(problem.workload.osl());
+    let (mut prefills, mut decodes, mut best) = (Vec::new(), Vec::new(), None::<f64>);
+    let mut offer = |tokens: f64| best = Some(best.map_or(tokens, |held| held.max(tokens)));
+    for (query, answer) in measured.iter() {
+        let gpus = query.mapping.gpus().get();
+        match (query.point, answer) {
+            (Point::Prefill { batch }, Ok(Measured::Prefill { ttft })) if ttft.value <= max_ttft => {
+                prefills.push((gpus, f64::from(batch) * 1000.0 / ttft.value.get()));
+            }
+            (Point::Decode { batch }, Ok(Measured::Decode { itl })) if itl.value <= max_itl => {
+                decodes.push((gpus, f64::from(batch) * 1000.0 / (itl.value.get() * (osl - 1.0))));
+            }
+            (
+                _,
+                Ok(Measured::Aggregated {
+                    ttft,
+                    itl,
+                    tokens_per_s,
+                    ..
+                }),
+            ) if ttft.value <= max_ttft && itl.value <= max_itl => {
+                offer(f64::from(total / gpus) * tokens_per_s.get());
+            }
+            _ => {}
+        }
+    }
+    for (prefill_gpus, prefill_rate) in &prefills {
+        for (decode_gpus, decode_rate) in &decodes {
+            if problem.backend == Backend::Sglang && prefill_gpus != decode_gpus {
+                continue;
+            }
+            for (prefill_workers, decode_workers) in
+                (1..=32_u32).flat_map(|p| (1..=32_u32).map(move |d| (p, d)))
+            {
+                let copy = prefill_workers * prefill_gpus + decode_workers * decode_gpus;
+                let allowed = [1, 2, 4].contains(&copy) || (copy % 8 == 0 && copy <= 128);
+                if allowed && copy <= total {
+                    let rate = (prefill_rate * f64::from(prefill_workers))
+                        .min(decode_rate * f64::from(decode_workers));
+                    offer(f64::from(total / copy) * rate * osl);
+                }
+            }
+        }
+    }
+    best
 }
