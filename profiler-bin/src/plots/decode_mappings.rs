@@ -1,0 +1,181 @@
+//! What was tried for decode: every mapping and load against the ITL SLA.
+
+use super::Subject;
+use super::axis::{Axis, count, short};
+use super::canvas::{Area, Drawing, Pen};
+use super::frame::{Entry, Frame, Grid, Heading, LIMIT_PEN, Legend, Sample, Side, is_near, limit_entry};
+use super::palette::{LIMIT, Look, look};
+
+/// One load of a decode mapping.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DecodeLoad {
+    /// Requests in flight.
+    pub in_flight: u64,
+    /// Inter-token latency in milliseconds.
+    pub itl_ms: f64,
+    /// Output tokens per second and GPU.
+    pub throughput_per_gpu: f64,
+}
+
+/// One decode mapping with its loads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecodeCandidate {
+    /// Short name (`tp4`, `dep8`).
+    pub mapping: String,
+    /// GPUs of one worker.
+    pub gpus: u32,
+    /// Measured loads, in any order.
+    pub loads: Vec<DecodeLoad>,
+}
+
+/// The picked mapping and load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodePick {
+    /// Index of the candidate.
+    pub candidate: usize,
+    /// Index of the load in it.
+    pub load: usize,
+}
+
+/// `decode_performance.png`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecodePerformance {
+    /// What the run is about.
+    pub subject: Subject,
+    /// Input length in tokens.
+    pub isl: u64,
+    /// Output length in tokens.
+    pub osl: u64,
+    /// Measured mappings.
+    pub candidates: Vec<DecodeCandidate>,
+    /// ITL SLA in milliseconds.
+    pub itl_limit_ms: Option<f64>,
+    /// What was picked.
+    pub pick: Option<DecodePick>,
+}
+
+/// Throughput per GPU of each decode mapping over the ITL that it costs.
+pub fn decode_performance(performance: &DecodePerformance) -> Drawing {
+    let loads = || {
+        performance
+            .candidates
+            .iter()
+            .flat_map(|candidate| &candidate.loads)
+    };
+    let itl = || loads().map(|load| load.itl_ms);
+    let limit = performance.itl_limit_ms.filter(|limit| limit.is_finite());
+    let near = limit.filter(|limit| is_near(*limit, itl()));
+    let x = Side::new(Axis::around(itl().chain(near)), "inter-token latency (ms)");
+    let throughput = Axis::even_around(loads().map(|load| load.throughput_per_gpu));
+    let y = Side::new(throughput, "decode throughput (tokens/s/GPU)");
+    let picked = picked_load(performance);
+    let mut entries: Vec<Entry> = Vec::new();
+    entries.extend(limit.map(|limit| limit_entry("ITL", limit, near.is_some())));
+    entries.extend(picked.map(|_| Entry {
+        sample: Sample::Pick,
+        words: "picked".to_owned(),
+    }));
+    entries.extend(
+        performance
+            .candidates
+            .iter()
+            .enumerate()
+            .map(|(series, candidate)| Entry {
+                sample: Sample::LineAndMarker(pen(performance, series), look(series)),
+                words: format!(
+                    "{} ({})",
+                    candidate.mapping,
+                    dgdr_units::Gpus::new(candidate.gpus)
+                ),
+            }),
+    );
+    let heading = Heading {
+        title: "Decode: throughput against inter-token latency by parallel mapping",
+        subject: &performance.subject,
+        details: details(performance),
+    };
+    let mut frame = Frame::new(&heading, [&x, &y], &Legend::Beside(entries), 0.0);
+    if let Some(limit) = near {
+        let left = frame.place(limit, frame.y.low()).x;
+        let broken = Area { left, ..frame.area };
+        frame.drawing.fill(broken, LIMIT.with_opacity(16));
+    }
+    frame.axes([&x, &y], Grid::Lines);
+    if let Some(limit) = near {
+        frame.upright(limit, LIMIT_PEN);
+    }
+    // The picked mapping comes last, so that nothing covers it.
+    let mut order: Vec<usize> = (0..performance.candidates.len()).collect();
+    order.sort_by_key(|series| is_picked(performance, *series));
+    for series in order {
+        draw_loads(
+            &mut frame,
+            &performance.candidates[series],
+            series,
+            pen(performance, series),
+        );
+    }
+    if let Some((_, load)) = picked {
+        frame.pick([load.itl_ms, load.throughput_per_gpu]);
+    }
+    frame.drawing
+}
+
+fn details(performance: &DecodePerformance) -> Vec<String> {
+    let mut details = vec![
+        format!("ISL {}", count(performance.isl)),
+        format!("OSL {}", count(performance.osl)),
+    ];
+    details.extend(picked_load(performance).map(|(candidate, load)| {
+        let DecodeLoad {
+            in_flight,
+            itl_ms,
+            throughput_per_gpu,
+        } = *load;
+        let rates = format!("{} ms, {} tok/s/GPU", short(itl_ms), short(throughput_per_gpu));
+        format!(
+            "picked {} with {} in flight: {rates}",
+            candidate.mapping,
+            count(in_flight)
+        )
+    }));
+    details
+}
+
+fn is_picked(performance: &DecodePerformance, series: usize) -> bool {
+    performance.pick.is_some_and(|pick| pick.candidate == series)
+}
+
+fn pen(performance: &DecodePerformance, series: usize) -> Pen {
+    let Look { colour, dash, .. } = look(series);
+    Pen {
+        colour,
+        dash,
+        width: if is_picked(performance, series) { 3.5 } else { 1.8 },
+    }
+}
+
+fn draw_loads(frame: &mut Frame, candidate: &DecodeCandidate, series: usize, pen: Pen) {
+    let mut loads: Vec<&DecodeLoad> = candidate
+        .loads
+        .iter()
+        .filter(|load| load.itl_ms.is_finite() && load.throughput_per_gpu.is_finite())
+        .collect();
+    loads.sort_by_key(|load| load.in_flight);
+    let points: Vec<[f64; 2]> = loads
+        .iter()
+        .map(|load| [load.itl_ms, load.throughput_per_gpu])
+        .collect();
+    frame.curve(&points, pen);
+    for point in points {
+        frame.point(point, look(series), 5.0);
+    }
+}
+
+/// The picked mapping and load, when both exist and can be drawn.
+fn picked_load(performance: &DecodePerformance) -> Option<(&DecodeCandidate, &DecodeLoad)> {
+    let pick = performance.pick?;
+    let candidate = performance.candidates.get(pick.candidate)?;
+    let load = candidate.loads.get(pick.load)?;
+    (load.itl_ms.is_finite() && load.throughput_per_gpu.is_finite()).then_some((candidate, load))
+}
