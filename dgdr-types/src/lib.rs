@@ -1,2 +1,26 @@
 //! Kubernetes vocabulary of Dynamo: DGDR and DGD, parsed, defaulted, validated, resolved.
 #![forbid(unsafe_code)]
+
+pub mod contract;
+mod error;
+mod finding;
+mod gpu_sku;
+mod image;
+pub mod names;
+mod parse;
+mod resolve;
+mod resolved;
+pub mod spec;
+mod yaml;
+
+pub use error::DgdrError;
+pub use finding::{Finding, Findings, Position};
+pub use gpu_sku::GpuSku;
+pub use image::{ImageError, ImageReference, RuntimeVersion, VersionError};
+pub use parse::{RawRequest, apply_set, parse_request};
+pub use resolve::resolve;
+pub use resolved::{
+    Assumed, Features, HardwareRequest, Load, ModelCache, Overrides, PlannerSettings, ResolvedRequest, Sla,
+    Workload,
+};
+pub use spec::{BackendChoice, Choice, DgdrSpec, OptimizationType, SearchStrategy};
