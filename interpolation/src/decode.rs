@@ -39,8 +39,8 @@ pub struct DecodePlace {
 /// # Shape
 /// The points form rows, one a context length, each with KV usages of its own (the grid is ragged: one request on a
 /// long context already fills more of the cache, and the largest batch leaves another remainder). Between two rows the
-/// range of KV usage goes over linearly from one to the other, and a place is compared with the places of both rows at
-/// the same share of their ranges. On a rectangular grid that is plain row-by-row interpolation.
+/// range of KV usage goes over from one to the other, and a place is compared with the places of both rows at the same
+/// share of their ranges. On a rectangular grid that is plain row-by-row interpolation.
 #[derive(Debug, Clone)]
 pub struct DecodeSurface {
     max_kv_tokens: Tokens,
@@ -134,7 +134,7 @@ impl DecodeSurface {
     /// Time between two output tokens of one request.
     ///
     /// # Errors
-    /// [`QueryError`] outside the measured range (unless extrapolation was asked for), where its straight continuation
+    /// [`QueryError`] outside the measured range (unless extrapolation was asked for), where its continuation
     /// is not above zero, or for a context length that is no positive number.
     pub fn itl(
         &self,

@@ -78,7 +78,7 @@ pub enum QueryError {
         /// The query's value on it.
         value: f64,
     },
-    /// The straight continuation of the edge left the possible values.
+    /// The continuation from the edge left the possible values.
     #[error(
         "extrapolation gives {value}, which is not above 0: ask for a place nearer to the measured range"
     )]

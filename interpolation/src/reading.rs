@@ -32,7 +32,8 @@ pub enum OutOfRange {
     /// Refuse it and name the valid range.
     #[default]
     Refuse,
-    /// Continue the edge in a straight line and say so in [`Reading::source`].
+    /// Continue from the edge, straight along input length and KV usage and with the trend of the nearest two context
+    /// lengths across them, and say so in [`Reading::source`].
     Extrapolate,
 }
 

@@ -85,51 +85,61 @@ impl Row {
 pub(super) struct Span<'a> {
     below: &'a Row,
     above: &'a Row,
-    /// 0 on the lower row, 1 on the upper; outside that range beyond them.
+    /// How far the values have gone over from the lower row (0) to the upper (1); outside that range beyond them.
     weight: f64,
+    /// How far the range of KV usage has, from 0 to 1.
+    edge_weight: f64,
 }
 
 impl<'a> Span<'a> {
     /// The span of a context length; beyond the rows, the continuation of the nearest two.
     pub(super) fn at(rows: &'a [Row], context_length: f64) -> Self {
         let above = rows.partition_point(|row| row.context_length <= context_length);
+        let last = rows.len() - 1;
         match above {
-            0 if rows.len() == 1 => Self {
-                below: &rows[0],
-                above: &rows[0],
-                weight: 0.0,
-            },
+            _ if last == 0 => Self::on(&rows[0]),
             0 => Self::between(&rows[0], &rows[1], context_length),
-            _ if above < rows.len() => Self::between(&rows[above - 1], &rows[above], context_length),
-            _ => {
-                let last = &rows[rows.len() - 1];
-                if rows.len() == 1 || context_length <= last.context_length {
-                    Self {
-                        below: last,
-                        above: last,
-                        weight: 0.0,
-                    }
-                } else {
-                    Self::between(&rows[rows.len() - 2], last, context_length)
-                }
-            }
+            _ if above <= last => Self::between(&rows[above - 1], &rows[above], context_length),
+            _ if context_length <= rows[last].context_length => Self::on(&rows[last]),
+            _ => Self::between(&rows[last - 1], &rows[last], context_length),
+        }
+    }
+
+    /// The span of one row alone.
+    fn on(row: &'a Row) -> Self {
+        Self {
+            below: row,
+            above: row,
+            weight: 0.0,
+            edge_weight: 0.0,
         }
     }
 
     /// The span of a context length, seen from two different rows.
+    ///
+    /// Values go over by the reciprocal of the context length: at one KV usage the cache that a step reads is the same
+    /// whatever the context, and the number of requests, which the rest of a step depends on, goes with the
+    /// reciprocal. The range goes over by the context length itself: its lower edge is one request, which fills the
+    /// cache in proportion to it.
     pub(super) fn between(below: &'a Row, above: &'a Row, context_length: f64) -> Self {
-        let weight = (context_length - below.context_length) / (above.context_length - below.context_length);
-        Self { below, above, weight }
+        let [from, to, at] = [below.context_length, above.context_length, context_length];
+        let weight = (from.recip() - at.recip()) / (from.recip() - to.recip());
+        Self {
+            below,
+            above,
+            weight,
+            edge_weight: ((at - from) / (to - from)).clamp(0.0, 1.0),
+        }
     }
 
     /// Lowest KV usage.
     pub(super) fn low(&self) -> f64 {
-        mix(self.below.itl.low(), self.above.itl.low(), self.inner_weight())
+        mix(self.below.itl.low(), self.above.itl.low(), self.edge_weight)
     }
 
     /// Highest KV usage.
     pub(super) fn high(&self) -> f64 {
-        mix(self.below.itl.high(), self.above.itl.high(), self.inner_weight())
+        mix(self.below.itl.high(), self.above.itl.high(), self.edge_weight)
     }
 
     /// Whether a KV usage was measured here.
@@ -220,11 +230,6 @@ impl<'a> Span<'a> {
         } else {
             0.0
         }
-    }
-
-    /// The ranges of KV usage are not continued beyond the rows: they would soon be empty or leave 0 to 1.
-    fn inner_weight(&self) -> f64 {
-        self.weight.clamp(0.0, 1.0)
     }
 
     /// On the lower row exactly, the row alone answers, so that its points are met to the last digit.

@@ -104,11 +104,12 @@ fn the_range_of_usage_goes_over_from_row_to_row() {
     let edge = ragged()
         .itl(place(low, 2500.0), OutOfRange::Refuse)
         .expect("on the edge");
-    assert_relative_eq!(edge.value.get(), 5.5, epsilon = 1e-9);
+    // At 2500 tokens the reciprocal has gone 0.8 of its way from 1000 to 4000 tokens.
+    assert_relative_eq!(edge.value.get(), 5.8, epsilon = 1e-9);
     let edge = ragged()
         .itl(place(high, 2500.0), OutOfRange::Refuse)
         .expect("on the edge");
-    assert_relative_eq!(edge.value.get(), 35.0, epsilon = 1e-9);
+    assert_relative_eq!(edge.value.get(), 32.0, epsilon = 1e-9);
 }
 
 #[test]
@@ -177,9 +178,10 @@ fn beyond_the_rows_their_trend_goes_on() {
             .value
             .get()
     };
-    assert_relative_eq!(at(0.5, 1500.0), 17.0, epsilon = 1e-9);
-    assert_relative_eq!(at(0.5, 3000.0), 23.0, epsilon = 1e-9);
-    assert_relative_eq!(at(0.5, 500.0), 13.0, epsilon = 1e-9);
+    // Half way at 0.2 to 0.8 the rows have 15 and 19 ms, a slope of −8000 ms per reciprocal token.
+    assert_relative_eq!(at(0.5, 1500.0), 23.0 - 8000.0 / 1500.0, epsilon = 1e-9);
+    assert_relative_eq!(at(0.5, 4000.0), 23.0 - 8000.0 / 4000.0, epsilon = 1e-9);
+    assert_relative_eq!(at(0.5, 800.0), 23.0 - 8000.0 / 800.0, epsilon = 1e-9);
     assert_relative_eq!(at(0.9, 2000.0), 26.0 + 14.0 / 6.0, epsilon = 1e-9);
 }
 
@@ -215,7 +217,7 @@ fn a_row_of_one_point_closes_the_surface() {
         .expect("near the tip");
     assert_relative_eq!(near_tip.value.get(), 30.0, epsilon = 1e-2);
     let load = surface
-        .max_load(Milliseconds::new(20.0).expect("a duration"), 20_000.0)
+        .max_load(Milliseconds::new(20.0).expect("a duration"), 1100.0)
         .expect("a crossing");
     assert_eq!(load.bound, Bound::Limit);
 }
@@ -278,15 +280,16 @@ fn the_first_crossing_counts() {
 
 #[test]
 fn leave_one_out_looks_along_both_axes() {
-    let plane: Vec<DecodePoint> = (1..=3)
+    // What a step costs: a part for the cache that it reads, and one for the requests in flight.
+    let step: Vec<DecodePoint> = (1..=3)
         .flat_map(|row| {
             (1..=4).map(move |column| {
                 let (usage, context) = (0.2 * f64::from(column), 1000.0 * f64::from(row));
-                point(usage, context, 5.0 + 20.0 * usage + context / 500.0)
+                point(usage, context, 5.0 + 20.0 * usage + 8000.0 * usage / context)
             })
         })
         .collect();
-    let errors = DecodeSurface::new(KV, plane).expect("a grid").leave_one_out();
+    let errors = DecodeSurface::new(KV, step).expect("a grid").leave_one_out();
     let along = |axis| errors.errors().iter().filter(|error| error.along == axis).count();
     assert_eq!((along(Axis::KvUsage), along(Axis::ContextLength)), (6, 4));
     assert_relative_eq!(errors.rms_relative().expect("inner points"), 0.0, epsilon = 1e-12);

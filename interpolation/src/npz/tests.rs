@@ -2,7 +2,7 @@ use approx::assert_relative_eq;
 use dgdr_units::Milliseconds;
 
 use super::*;
-use crate::{BuildError, OutOfRange};
+use crate::{Axis, BuildError, LeaveOneOut, OutOfRange};
 
 /// The sample of ai-dynamo 1.6.1, `planner/tests/data/profiling_results/H200_TP1P_TP1D` (Apache-2.0).
 const PREFILL: &[u8] = include_bytes!("../../tests/h200_tp1/prefill_raw_data.npz");
@@ -45,16 +45,27 @@ fn reads_a_surface_that_upstream_wrote() {
     assert!((27..53).contains(&load.in_flight), "{load:?}");
 }
 
+/// Root of the mean squared relative errors along one axis.
+fn rms_along(errors: &LeaveOneOut, axis: Axis) -> f64 {
+    let squares: Vec<f64> = errors
+        .errors()
+        .iter()
+        .filter(|error| error.along == axis)
+        .map(|error| error.relative().powi(2))
+        .collect();
+    let count = u32::try_from(squares.len()).expect("a few");
+    (squares.iter().sum::<f64>() / f64::from(count)).sqrt()
+}
+
+/// On this sample a fit that is linear in the context length itself leaves 26 % across it.
 #[test]
-fn the_error_between_the_points_of_a_real_sweep_is_moderate() {
+fn the_error_between_the_points_of_a_real_sweep_is_small() {
     let prefill = read_prefill(PREFILL).expect("upstream's file").leave_one_out();
+    assert!(rms_along(&prefill, Axis::Isl) < 0.05, "{prefill:?}");
     let decode = read_decode(DECODE).expect("upstream's file").leave_one_out();
+    assert!(rms_along(&decode, Axis::KvUsage) < 0.06, "{:?}", decode.worst());
     assert!(
-        prefill.rms_relative().expect("inner points") < 0.05,
-        "{prefill:?}"
-    );
-    assert!(
-        decode.rms_relative().expect("inner points") < 0.25,
+        rms_along(&decode, Axis::ContextLength) < 0.10,
         "{:?}",
         decode.worst()
     );
