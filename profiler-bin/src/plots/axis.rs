@@ -24,7 +24,7 @@ pub(super) struct Tick {
 }
 
 /// From this ratio of the largest to the smallest value on, equal distances hide the small ones.
-const LOG_FROM_RATIO: f64 = 40.0;
+const LOG_FROM_RATIO: f64 = 15.0;
 /// Share of the range that is left free at either end.
 const MARGIN: f64 = 0.06;
 
@@ -54,14 +54,6 @@ impl Axis {
             Spread::Even
         };
         Self { low, high, spread }
-    }
-
-    /// The same range, spread evenly.
-    pub(super) fn evenly(self) -> Self {
-        Self {
-            spread: Spread::Even,
-            ..self
-        }
     }
 
     fn even(low: f64, high: f64) -> Self {

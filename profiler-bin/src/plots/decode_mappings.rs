@@ -75,20 +75,11 @@ pub fn decode_performance(performance: &DecodePerformance) -> Drawing {
         sample: Sample::Pick,
         words: "picked".to_owned(),
     }));
-    entries.extend(
-        performance
-            .candidates
-            .iter()
-            .enumerate()
-            .map(|(series, candidate)| Entry {
-                sample: Sample::LineAndMarker(pen(performance, series), look(series)),
-                words: format!(
-                    "{} ({})",
-                    candidate.mapping,
-                    dgdr_units::Gpus::new(candidate.gpus)
-                ),
-            }),
-    );
+    // The picked mapping comes first in the legend, so that it is never among those left out, and last on the plot,
+    // so that nothing covers it.
+    let mut order: Vec<usize> = (0..performance.candidates.len()).collect();
+    order.sort_by_key(|series| !is_picked(performance, *series));
+    entries.extend(order.iter().map(|series| series_entry(performance, *series)));
     let heading = Heading {
         title: "Decode: throughput against inter-token latency by parallel mapping",
         subject: &performance.subject,
@@ -104,10 +95,7 @@ pub fn decode_performance(performance: &DecodePerformance) -> Drawing {
     if let Some(limit) = near {
         frame.upright(limit, LIMIT_PEN);
     }
-    // The picked mapping comes last, so that nothing covers it.
-    let mut order: Vec<usize> = (0..performance.candidates.len()).collect();
-    order.sort_by_key(|series| is_picked(performance, *series));
-    for series in order {
+    for series in order.into_iter().rev() {
         draw_loads(
             &mut frame,
             &performance.candidates[series],
@@ -140,6 +128,18 @@ fn details(performance: &DecodePerformance) -> Vec<String> {
         )
     }));
     details
+}
+
+fn series_entry(performance: &DecodePerformance, series: usize) -> Entry {
+    let DecodeCandidate {
+        mapping,
+        gpus,
+        loads: _,
+    } = &performance.candidates[series];
+    Entry {
+        sample: Sample::LineAndMarker(pen(performance, series), look(series)),
+        words: format!("{mapping} ({})", dgdr_units::Gpus::new(*gpus)),
+    }
 }
 
 fn is_picked(performance: &DecodePerformance, series: usize) -> bool {

@@ -11,6 +11,8 @@ use super::palette::{INK, LIMIT, PAPER, UNKNOWN, heat};
 
 /// Pixels that the colour bar and its labels take.
 const BAR_ROOM: f32 = 130.0;
+/// Half the height of the strip that a single context length gets.
+const STRIP: f32 = 12.0;
 /// Cells of the heat map along either side.
 const CELLS: u16 = 96;
 
@@ -80,7 +82,7 @@ fn draw(picture: &DecodePicture<'_>, quantity: &Quantity) -> Drawing {
     let colours = Axis::tight(points.iter().map(quantity.of_point));
     let x = Side::new(Axis::tight([0.0, 1.0]), "share of the KV cache in use");
     let y = Side::new(
-        Axis::around(points.iter().map(|point| point.context_length)).evenly(),
+        Axis::even_around(points.iter().map(|point| point.context_length)),
         "context length (tokens)",
     );
     let limit = picture
@@ -99,9 +101,8 @@ fn draw(picture: &DecodePicture<'_>, quantity: &Quantity) -> Drawing {
         Some(heat(colours.share((quantity.at)(surface, place)?)))
     });
     frame.axes([&x, &y], Grid::Plain);
-    for line in &contour {
-        frame.curve(line, Pen::solid(PAPER, 5.0));
-        frame.curve(line, Pen::solid(LIMIT, 2.5));
+    for pen in [Pen::solid(PAPER, 5.0), Pen::solid(LIMIT, 2.5)] {
+        draw_contour(&mut frame, &contour, pen);
     }
     for point in points {
         let at = frame.place(point.kv_usage.get(), point.context_length);
@@ -157,7 +158,7 @@ fn heat_map(frame: &mut Frame, surface: &DecodeSurface, colour: impl Fn(DecodePl
     let (rows, height) = if longest > shortest {
         (CELLS, 0.0)
     } else {
-        (1, 12.0)
+        (1, STRIP)
     };
     let at = |cell: f64, cells: u16| shortest + cell / f64::from(cells) * (longest - shortest);
     for row in (0..rows).map(f64::from) {
@@ -222,6 +223,19 @@ fn heat_map(frame: &mut Frame, surface: &DecodeSurface, colour: impl Fn(DecodePl
             UNKNOWN,
         );
         top = bottom;
+    }
+}
+
+/// Draws the contour; on a single context length, where it is a place, as a stroke across the strip.
+fn draw_contour(frame: &mut Frame, contour: &[Vec<[f64; 2]>], pen: Pen) {
+    for line in contour {
+        let places = [line.first(), line.last()].map(|end| end.map(|[x, y]| frame.place(*x, *y)));
+        match places {
+            [Some(from), Some(to)] if (from.y - to.y).abs() < 1.0 => {
+                frame.straight([from.x, from.y - STRIP], [from.x, from.y + STRIP], pen);
+            }
+            _ => frame.curve(line, pen),
+        }
     }
 }
 

@@ -190,7 +190,9 @@ fn covered(text: &Text) -> Area {
 
 /// Texts in order, then how many marks of each sort there are.
 fn summary(drawing: &Drawing) -> String {
-    let mut summary: String = texts(drawing).flat_map(|text| [text.words.as_str(), " | "]).collect();
+    let mut summary: String = texts(drawing)
+        .flat_map(|text| [text.words.as_str(), " | "])
+        .collect();
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     for mark in &drawing.marks {
         let sort = match mark {
