@@ -88,7 +88,11 @@ impl GpuSku {
     /// The name to use today: `gb200_sxm` is deprecated upstream in favour of `gb200`.
     #[must_use]
     pub const fn canonical(self) -> Self {
-        if matches!(self, Self::Gb200Sxm) { Self::Gb200 } else { self }
+        if matches!(self, Self::Gb200Sxm) {
+            Self::Gb200
+        } else {
+            self
+        }
     }
 
     /// The system that a product string names, for example `NVIDIA-H100-80GB-HBM3`, `NVIDIA H200` or

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod contract;
+pub mod dgd;
 mod error;
 mod finding;
 mod gpu_sku;

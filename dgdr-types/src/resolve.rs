@@ -1,0 +1,398 @@
+//! Defaults and rules: from what was written to a [`ResolvedRequest`], or to all findings at once.
+
+use dgdr_units::{Milliseconds, RequestsPerSecond, Tokens};
+use std::num::NonZeroU32;
+
+use crate::contract::defaults;
+use crate::error::DgdrError;
+use crate::finding::Findings;
+use crate::image::{ImageReference, RuntimeVersion};
+use crate::parse::RawRequest;
+use crate::resolved::{
+    Assumed, Features, Load, ModelCache, Overrides, PlannerSettings, ResolvedRequest, Sla, Workload,
+};
+use crate::spec::{
+    BackendChoice, DgdrSpec, FeaturesSpec, ModelCacheSpec, OverridesSpec, SearchStrategy, SlaSpec,
+    SwitchSpec, WorkloadSpec,
+};
+use envelope::Envelope;
+use reader::{Fault, Report};
+
+mod envelope;
+mod hardware;
+mod reader;
+
+/// Checks a request and fills its defaults.
+///
+/// Findings come sorted by their place in the text; warnings and assumed defaults travel in the result.
+///
+/// # Errors
+/// [`DgdrError::Invalid`] with every fault of the request.
+pub fn resolve(request: &RawRequest) -> Result<ResolvedRequest, DgdrError> {
+    let mut report = Report {
+        positions: &request.positions,
+        findings: Findings::default(),
+    };
+    let envelope = envelope::read(&request.document, &mut report);
+    let mut resolver = Resolver {
+        report,
+        warnings: Vec::new(),
+        assumed: Vec::new(),
+    };
+    let resolved = resolver.request(envelope);
+    let mut findings = resolver.report.findings;
+    match resolved {
+        Some(resolved) if findings.is_empty() => Ok(ResolvedRequest {
+            warnings: resolver.warnings,
+            assumed: resolver.assumed,
+            ..resolved
+        }),
+        Some(_) | None => {
+            findings.sort();
+            Err(DgdrError::Invalid(findings))
+        }
+    }
+}
+
+/// Collects what is wrong, doubtful and assumed. A method that returns none has reported why.
+struct Resolver<'r> {
+    report: Report<'r>,
+    warnings: Vec<String>,
+    assumed: Vec<Assumed>,
+}
+
+impl Resolver<'_> {
+    fn request(&mut self, envelope: Envelope) -> Option<ResolvedRequest> {
+        let Envelope {
+            name,
+            namespace,
+            spec,
+        } = envelope;
+        let DgdrSpec {
+            model,
+            backend,
+            image,
+            runtime_version_override,
+            aic_backend_version,
+            model_cache,
+            hardware,
+            workload,
+            sla,
+            overrides,
+            features,
+            search_strategy,
+            auto_apply,
+        } = spec;
+        let model = self.model(model);
+        let backend = self.or_default("spec.backend", backend, BackendChoice::Auto);
+        let search_strategy = self.or_default("spec.searchStrategy", search_strategy, SearchStrategy::Rapid);
+        self.check_strategy(search_strategy, backend);
+        let image = self.image(image);
+        let runtime_version_override = self.runtime_version(runtime_version_override);
+        let model_cache = model_cache.and_then(|cache| self.model_cache(cache));
+        let hardware = self.hardware(hardware.unwrap_or_default());
+        let (workload, load) = self.workload(workload.unwrap_or_default());
+        let optimization_type = sla.as_ref().and_then(|sla| sla.optimization_type);
+        let sla = self.sla(sla.unwrap_or_default());
+        let auto_apply = self.or_default("spec.autoApply", auto_apply, true);
+        Some(ResolvedRequest {
+            name,
+            namespace,
+            model: model?,
+            backend,
+            aic_backend_version,
+            image,
+            runtime_version_override,
+            model_cache,
+            hardware,
+            workload: workload?,
+            load,
+            sla: sla?,
+            optimization_type,
+            search_strategy,
+            auto_apply,
+            features: self.features(features.unwrap_or_default()),
+            overrides: resolve_overrides(overrides.unwrap_or_default()),
+            warnings: Vec::new(),
+            assumed: Vec::new(),
+        })
+    }
+
+    fn fault(&mut self, path: &str, value: Option<String>, fault: Fault) {
+        self.report.fault(path, value, fault);
+    }
+
+    /// The given value, or the default, noted as assumed.
+    fn or_default<T: ToString>(&mut self, path: &'static str, given: Option<T>, default: T) -> T {
+        given.unwrap_or_else(|| {
+            self.assumed.push(Assumed {
+                path,
+                value: default.to_string(),
+            });
+            default
+        })
+    }
+
+    /// Whether a field was given, be it with a faulty value.
+    fn has_fault_at(&self, path: &str) -> bool {
+        self.report
+            .findings
+            .as_slice()
+            .iter()
+            .any(|finding| finding.path == path)
+    }
+
+    fn model(&mut self, given: Option<String>) -> Option<String> {
+        let Some(model) = given else {
+            if !self.has_fault_at("spec.model") && !self.has_fault_at("spec") {
+                let fix = "name the model, for example \"Qwen/Qwen3-32B\"";
+                self.fault("spec.model", None, Fault::new("is required", fix));
+            }
+            return None;
+        };
+        let is_readable = !model
+            .chars()
+            .any(|character| character.is_whitespace() || character.is_control());
+        if !is_readable {
+            let fix = "give a Hugging Face id such as \"Qwen/Qwen3-32B\", or an absolute path";
+            self.fault(
+                "spec.model",
+                Some(format!("{model:?}")),
+                Fault::new("must not contain spaces", fix),
+            );
+            return None;
+        }
+        Some(model)
+    }
+
+    fn check_strategy(&mut self, strategy: SearchStrategy, backend: BackendChoice) {
+        if strategy == SearchStrategy::Thorough && backend == BackendChoice::Auto {
+            let fault = Fault::new(
+                "is incompatible with spec.backend \"auto\"",
+                "set spec.backend to a specific backend (sglang, trtllm, or vllm)",
+            );
+            self.fault("spec.searchStrategy", Some("\"thorough\"".to_owned()), fault);
+        }
+    }
+
+    fn image(&mut self, given: Option<String>) -> Option<ImageReference> {
+        let text = given?;
+        match text.parse() {
+            Ok(image) => Some(image),
+            Err(error) => {
+                let fix = "write registry/repository:tag, for example \
+                           nvcr.io/nvidia/ai-dynamo/dynamo-planner:1.2.3";
+                self.fault(
+                    "spec.image",
+                    Some(format!("{text:?}")),
+                    Fault::new(format!("is no image reference: {error}"), fix),
+                );
+                None
+            }
+        }
+    }
+
+    fn runtime_version(&mut self, given: Option<String>) -> Option<RuntimeVersion> {
+        let text = given?;
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            let fault = Fault::new(
+                "must be a version x.y.z, each of at most four digits without leading zeros",
+                "write for example \"1.2.3\"",
+            );
+            self.fault("spec.runtimeVersionOverride", Some(format!("{text:?}")), fault);
+        }
+        parsed
+    }
+
+    fn model_cache(&mut self, given: ModelCacheSpec) -> Option<ModelCache> {
+        let ModelCacheSpec {
+            pvc_name,
+            pvc_model_path,
+            pvc_mount_path,
+        } = given;
+        let pvc_mount_path = pvc_mount_path.unwrap_or_else(|| defaults::PVC_MOUNT_PATH.to_owned());
+        if !pvc_mount_path.starts_with('/') || pvc_mount_path.contains(':') {
+            let fault = Fault::new("must be an absolute path without ':'", "start it with '/'");
+            self.fault(
+                "spec.modelCache.pvcMountPath",
+                Some(format!("{pvc_mount_path:?}")),
+                fault,
+            );
+        }
+        if let Some(path) = pvc_model_path
+            .as_deref()
+            .filter(|path| path.split('/').any(|part| part == ".."))
+        {
+            let fault = Fault::new("must stay within the volume", "remove the '..'");
+            self.fault("spec.modelCache.pvcModelPath", Some(format!("{path:?}")), fault);
+        }
+        let Some(pvc_name) = pvc_name else {
+            if !self.has_fault_at("spec.modelCache.pvcName") {
+                let fix =
+                    "name a PersistentVolumeClaim in the namespace of the request, or remove modelCache";
+                self.fault(
+                    "spec.modelCache.pvcName",
+                    None,
+                    Fault::new("is required with modelCache", fix),
+                );
+            }
+            return None;
+        };
+        Some(ModelCache {
+            pvc_name,
+            pvc_model_path,
+            pvc_mount_path,
+        })
+    }
+
+    fn workload(&mut self, given: WorkloadSpec) -> (Option<Workload>, Load) {
+        let WorkloadSpec {
+            isl,
+            osl,
+            concurrency,
+            request_rate,
+        } = given;
+        let isl = self.tokens("spec.workload.isl", isl, defaults::ISL);
+        let osl = self.tokens("spec.workload.osl", osl, defaults::OSL);
+        if concurrency.is_some() && request_rate.is_some() {
+            let fault = Fault::new(
+                "only one of concurrency and requestRate may be given",
+                "remove spec.workload.concurrency or spec.workload.requestRate",
+            );
+            self.fault("spec.workload", None, fault);
+        }
+        let load = match (concurrency, request_rate) {
+            (Some(requests), _) => self.concurrency(requests).map(Load::Concurrency),
+            (None, Some(rate)) => self
+                .positive("spec.workload.requestRate", rate)
+                .and_then(|rate| RequestsPerSecond::new(rate).ok())
+                .map(Load::RequestRate),
+            (None, None) => None,
+        };
+        let workload = isl.zip(osl).map(|(isl, osl)| Workload { isl, osl });
+        (workload, load.unwrap_or(Load::None))
+    }
+
+    fn tokens(&mut self, path: &'static str, given: Option<i32>, default: u32) -> Option<Tokens> {
+        let Some(given) = given else {
+            return Some(Tokens::new(u64::from(self.or_default(path, None, default))));
+        };
+        self.count(path, given)
+            .map(|tokens| Tokens::new(u64::from(tokens.get())))
+    }
+
+    fn count(&mut self, path: &str, given: i32) -> Option<NonZeroU32> {
+        let count = u32::try_from(given).ok().and_then(NonZeroU32::new);
+        if count.is_none() {
+            let fault = Fault::new(
+                "must be at least 1",
+                "write a positive whole number, or remove the field",
+            );
+            self.fault(path, Some(given.to_string()), fault);
+        }
+        count
+    }
+
+    fn concurrency(&mut self, given: f64) -> Option<NonZeroU32> {
+        let path = "spec.workload.concurrency";
+        let whole = u32::try_from(dgdr_units::floor_count(given))
+            .ok()
+            .and_then(NonZeroU32::new);
+        let exact = whole.filter(|whole| (f64::from(whole.get()) - given).abs() < f64::EPSILON);
+        if exact.is_none() {
+            let fault = Fault::new(
+                "must be a whole number from 1 up",
+                "write how many requests are in flight",
+            );
+            self.fault(path, Some(given.to_string()), fault);
+        }
+        exact
+    }
+
+    fn positive(&mut self, path: &str, given: f64) -> Option<f64> {
+        if given.is_finite() && given > 0.0 {
+            return Some(given);
+        }
+        self.fault(
+            path,
+            Some(given.to_string()),
+            Fault::new("must be above 0", "write a positive number"),
+        );
+        None
+    }
+
+    fn sla(&mut self, given: SlaSpec) -> Option<Sla> {
+        let SlaSpec {
+            ttft,
+            itl,
+            e2e_latency,
+            optimization_type: _,
+        } = given;
+        if e2e_latency.is_some() && (ttft.is_some() || itl.is_some()) {
+            let fault = Fault::new(
+                "give either ttft and itl, or e2eLatency alone",
+                "remove spec.sla.e2eLatency, or both spec.sla.ttft and spec.sla.itl",
+            );
+            self.fault("spec.sla", None, fault);
+        }
+        if let Some(latency) = e2e_latency {
+            return self
+                .latency("spec.sla.e2eLatency", latency)
+                .map(Sla::RequestLatency);
+        }
+        match (ttft, itl) {
+            (Some(ttft), None) => self.warnings.push(format!(
+                "spec.sla.itl: ttft and itl belong together; only ttft ({ttft} ms) is set, so itl takes its default of \
+                 {} ms",
+                defaults::ITL_MS
+            )),
+            (None, Some(itl)) => self.warnings.push(format!(
+                "spec.sla.ttft: ttft and itl belong together; only itl ({itl} ms) is set, so ttft takes its default of \
+                 {} ms",
+                defaults::TTFT_MS
+            )),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        let ttft = self.or_default("spec.sla.ttft", ttft, defaults::TTFT_MS);
+        let itl = self.or_default("spec.sla.itl", itl, defaults::ITL_MS);
+        let ttft = self.latency("spec.sla.ttft", ttft);
+        let itl = self.latency("spec.sla.itl", itl);
+        ttft.zip(itl).map(|(ttft, itl)| Sla::TokenLatency { ttft, itl })
+    }
+
+    fn latency(&mut self, path: &str, given: f64) -> Option<Milliseconds> {
+        self.positive(path, given)
+            .and_then(|latency| Milliseconds::new(latency).ok())
+    }
+
+    fn features(&mut self, given: FeaturesSpec) -> Features {
+        let FeaturesSpec {
+            planner,
+            mocker,
+            kv_router,
+        } = given;
+        let is_on = |switch: Option<SwitchSpec>| switch.and_then(|switch| switch.enabled).unwrap_or(false);
+        Features {
+            planner: planner.map(PlannerSettings),
+            mocker: is_on(mocker),
+            kv_router: is_on(kv_router),
+        }
+    }
+}
+
+fn resolve_overrides(given: OverridesSpec) -> Overrides {
+    let OverridesSpec {
+        profiling_job,
+        dgd,
+        trust_remote_code,
+    } = given;
+    Overrides {
+        profiling_job,
+        dgd,
+        trust_remote_code: trust_remote_code.unwrap_or(false),
+    }
+}
+
+#[cfg(test)]
+mod tests;
