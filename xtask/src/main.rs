@@ -1,2 +1,58 @@
-//! Under construction.
-fn main() {}
+//! Everything that is generated or checked: `cargo xtask <task>`.
+#![forbid(unsafe_code)]
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[cfg(feature = "perf-data")]
+mod model_registry;
+#[cfg(feature = "perf-data")]
+mod perf_data;
+#[cfg(not(feature = "perf-data"))]
+mod reexec;
+mod suite;
+mod workspace;
+
+/// Generates and checks what is committed.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Pack the measured kernel tables and the model registry (rebuilds xtask with what that needs)
+    #[cfg(feature = "perf-data")]
+    PerfData(perf_data::PerfDataArgs),
+    /// Pack the measured kernel tables and the model registry (rebuilds xtask with what that needs)
+    #[cfg(not(feature = "perf-data"))]
+    #[command(disable_help_flag = true)]
+    PerfData(reexec::PassedArgs),
+    /// Run every check that this machine can run
+    Test(suite::SuiteArgs),
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nothing is left to be done when stderr is closed.
+            let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> anyhow::Result<ExitCode> {
+    match task {
+        #[cfg(feature = "perf-data")]
+        Task::PerfData(args) => perf_data::run(args).map(|()| ExitCode::SUCCESS),
+        #[cfg(not(feature = "perf-data"))]
+        Task::PerfData(args) => reexec::with_feature("perf-data", "perf-data", args),
+        Task::Test(args) => suite::run(*args),
+    }
+}

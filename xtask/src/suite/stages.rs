@@ -1,0 +1,160 @@
+//! The stages, in the order in which they run: quick ones first.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use super::report::{Report, TESTS};
+use super::{Verdict, cargo_test};
+use crate::workspace::{self, Metadata};
+
+/// A part of the suite.
+pub(super) struct Stage {
+    /// One word.
+    pub(super) name: &'static str,
+    /// What it shows when it passes.
+    pub(super) meaning: &'static str,
+    /// Runs it. An error means that the stage itself could not run.
+    pub(super) run: fn(&mut Report) -> anyhow::Result<Verdict>,
+}
+
+/// All stages.
+pub(super) const STAGES: [Stage; 6] = [
+    Stage {
+        name: "format",
+        meaning: "sources are formatted",
+        run: format,
+    },
+    Stage {
+        name: "clippy",
+        meaning: "no warning in any target with all features",
+        run: clippy,
+    },
+    Stage {
+        name: TESTS,
+        meaning: "unit, property, golden and integration tests, and doctests, with all features",
+        run: tests,
+    },
+    Stage {
+        name: "docs",
+        meaning: "documentation builds without a warning",
+        run: docs,
+    },
+    Stage {
+        name: "bare",
+        meaning: "each library builds with its default features alone",
+        run: bare,
+    },
+    Stage {
+        name: "perf-data",
+        meaning: "the packed tables and models are what the peer's measurements give",
+        run: perf_data,
+    },
+];
+
+fn format(_report: &mut Report) -> anyhow::Result<Verdict> {
+    cargo(&["fmt", "--all", "--check"], "run `cargo fmt --all`")
+}
+
+fn clippy(_report: &mut Report) -> anyhow::Result<Verdict> {
+    cargo(
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        "clippy has findings",
+    )
+}
+
+fn tests(report: &mut Report) -> anyhow::Result<Verdict> {
+    let passed = cargo_test::run(&["--workspace", "--all-features", "--no-fail-fast"], report)?;
+    Ok(if passed {
+        Verdict::Passed
+    } else {
+        Verdict::Failed("cargo test failed".to_owned())
+    })
+}
+
+fn docs(_report: &mut Report) -> anyhow::Result<Verdict> {
+    let status = workspace::cargo()
+        .args(["doc", "--workspace", "--all-features", "--no-deps", "--quiet"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .status()
+        .context("cannot run cargo doc")?;
+    Ok(if status.success() {
+        Verdict::Passed
+    } else {
+        Verdict::Failed("rustdoc has findings".to_owned())
+    })
+}
+
+/// The libraries that others may use on their own, each with its default features.
+const LIBRARIES: [&str; 5] = [
+    "dgdr-units",
+    "dgdr-perf-model",
+    "dgdr-interpolation",
+    "dgdr-sweep-planner",
+    "dgdr-types",
+];
+
+fn bare(_report: &mut Report) -> anyhow::Result<Verdict> {
+    for library in LIBRARIES {
+        let verdict = cargo(
+            &["check", "--quiet", "--package", library],
+            "a library needs a feature that only its users switch on",
+        )?;
+        if !matches!(verdict, Verdict::Passed) {
+            return Ok(verdict);
+        }
+    }
+    Ok(Verdict::Passed)
+}
+
+/// Where the peer's virtual environment is, below the build directory.
+pub(crate) const PEER_VENV: &str = "peer/venv";
+
+fn perf_data(_report: &mut Report) -> anyhow::Result<Verdict> {
+    let venv = Metadata::read()?.target_directory.join(PEER_VENV);
+    let Some(core) = peer_core(&venv) else {
+        return Ok(Verdict::Skipped(format!(
+            "no aiconfigurator-core in {}: make a Python venv there and install aiconfigurator-core==0.12.0 without \
+             dependencies",
+            venv.display()
+        )));
+    };
+    let core = core.to_string_lossy().into_owned();
+    cargo(
+        &["xtask", "perf-data", "--from", &core, "--check"],
+        "the committed tables are not what the measurements give",
+    )
+}
+
+/// The peer's package inside a virtual environment: its folder with `systems/`.
+fn peer_core(venv: &Path) -> Option<PathBuf> {
+    std::fs::read_dir(venv.join("lib"))
+        .ok()?
+        .filter_map(Result::ok)
+        .map(|python| python.path().join("site-packages/aiconfigurator_core"))
+        .find(|core| core.join("systems").is_dir())
+}
+
+fn cargo(arguments: &[&str], complaint: &str) -> anyhow::Result<Verdict> {
+    let mut command: Command = workspace::cargo();
+    let status = command.args(arguments).status().with_context(|| {
+        format!(
+            "cannot run cargo {}",
+            arguments.first().copied().unwrap_or_default()
+        )
+    })?;
+    Ok(if status.success() {
+        Verdict::Passed
+    } else {
+        Verdict::Failed(complaint.to_owned())
+    })
+}
