@@ -20,6 +20,12 @@ pub enum DgdrError {
     /// The request breaks rules; all of them are listed.
     #[error("{0}")]
     Invalid(Findings),
+    /// A request that YAML cannot hold.
+    #[error("the request cannot be written as YAML: {message}")]
+    Unprintable {
+        /// What the writer says.
+        message: String,
+    },
     /// A `--set` argument is not `path=value`.
     #[error("`{argument}` sets nothing: write spec.path.to.field=value, for example spec.sla.ttft=300")]
     SetSyntax {
@@ -53,6 +59,7 @@ impl DgdrError {
             Self::Syntax { .. } => "invalid-syntax",
             Self::Empty => "empty-request",
             Self::Invalid(_) => "invalid-request",
+            Self::Unprintable { .. } => "unprintable-request",
             Self::SetSyntax { .. } | Self::SetBlocked { .. } | Self::SetValue { .. } => "invalid-set",
         }
     }

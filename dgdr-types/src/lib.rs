@@ -9,6 +9,7 @@ mod gpu_sku;
 mod image;
 pub mod names;
 mod parse;
+mod print;
 mod resolve;
 mod resolved;
 pub mod spec;

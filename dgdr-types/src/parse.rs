@@ -9,7 +9,7 @@ use crate::finding::Position;
 use crate::yaml::{self, join};
 
 /// A request as it was written: always in the shape of a whole DGDR, with the place of every field.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawRequest {
     pub(crate) document: Value,
     pub(crate) positions: BTreeMap<String, Position>,

@@ -1,7 +1,8 @@
 //! Defaults and rules: from what was written to a [`ResolvedRequest`], or to all findings at once.
 
-use dgdr_units::{Milliseconds, RequestsPerSecond, Tokens};
 use std::num::NonZeroU32;
+
+use dgdr_units::{Milliseconds, RequestsPerSecond, Tokens, floor_count};
 
 use crate::contract::defaults;
 use crate::error::DgdrError;
@@ -111,7 +112,7 @@ impl Resolver<'_> {
             optimization_type,
             search_strategy,
             auto_apply,
-            features: self.features(features.unwrap_or_default()),
+            features: resolve_features(features.unwrap_or_default()),
             overrides: resolve_overrides(overrides.unwrap_or_default()),
             warnings: Vec::new(),
             assumed: Vec::new(),
@@ -228,14 +229,14 @@ impl Resolver<'_> {
             self.fault("spec.modelCache.pvcModelPath", Some(format!("{path:?}")), fault);
         }
         let Some(pvc_name) = pvc_name else {
-            if !self.has_fault_at("spec.modelCache.pvcName") {
+            if pvc_model_path.is_some() {
                 let fix =
                     "name a PersistentVolumeClaim in the namespace of the request, or remove modelCache";
-                self.fault(
-                    "spec.modelCache.pvcName",
-                    None,
-                    Fault::new("is required with modelCache", fix),
-                );
+                let fault = Fault::new("is required with pvcModelPath", fix);
+                self.fault("spec.modelCache.pvcName", None, fault);
+            } else if !self.has_fault_at("spec.modelCache.pvcName") {
+                self.warnings
+                    .push("spec.modelCache: without pvcName it has no effect".to_owned());
             }
             return None;
         };
@@ -294,20 +295,23 @@ impl Resolver<'_> {
         count
     }
 
+    /// Requests in flight; upstream's schema takes fractions, which round up so that the load is carried.
     fn concurrency(&mut self, given: f64) -> Option<NonZeroU32> {
         let path = "spec.workload.concurrency";
-        let whole = u32::try_from(dgdr_units::floor_count(given))
+        let given = self.positive(path, given)?;
+        let Some(requests) = u32::try_from(floor_count(given.ceil()))
             .ok()
-            .and_then(NonZeroU32::new);
-        let exact = whole.filter(|whole| (f64::from(whole.get()) - given).abs() < f64::EPSILON);
-        if exact.is_none() {
-            let fault = Fault::new(
-                "must be a whole number from 1 up",
-                "write how many requests are in flight",
-            );
+            .and_then(NonZeroU32::new)
+        else {
+            let fault = Fault::new(format!("must be at most {}", u32::MAX), "write a smaller number");
             self.fault(path, Some(given.to_string()), fault);
+            return None;
+        };
+        if given.fract() > 0.0 {
+            self.warnings
+                .push(format!("{path}: {given} is rounded up to {requests}"));
         }
-        exact
+        Some(requests)
     }
 
     fn positive(&mut self, path: &str, given: f64) -> Option<f64> {
@@ -365,19 +369,19 @@ impl Resolver<'_> {
         self.positive(path, given)
             .and_then(|latency| Milliseconds::new(latency).ok())
     }
+}
 
-    fn features(&mut self, given: FeaturesSpec) -> Features {
-        let FeaturesSpec {
-            planner,
-            mocker,
-            kv_router,
-        } = given;
-        let is_on = |switch: Option<SwitchSpec>| switch.and_then(|switch| switch.enabled).unwrap_or(false);
-        Features {
-            planner: planner.map(PlannerSettings),
-            mocker: is_on(mocker),
-            kv_router: is_on(kv_router),
-        }
+fn resolve_features(given: FeaturesSpec) -> Features {
+    let FeaturesSpec {
+        planner,
+        mocker,
+        kv_router,
+    } = given;
+    let is_on = |switch: Option<SwitchSpec>| switch.and_then(|switch| switch.enabled).unwrap_or(false);
+    Features {
+        planner: planner.map(PlannerSettings),
+        mocker: is_on(mocker),
+        kv_router: is_on(kv_router),
     }
 }
 

@@ -103,7 +103,7 @@ impl ModelCache {
 }
 
 /// GPUs, as far as they are given; discovery fills what is open.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HardwareRequest {
     /// GPU system.
@@ -167,7 +167,7 @@ pub enum Sla {
 }
 
 /// Optional parts of the deployment.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Features {
     /// The SLA planner.
@@ -179,7 +179,7 @@ pub struct Features {
 }
 
 /// Settings of the SLA planner, as the user wrote them.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct PlannerSettings(pub Open);
 
@@ -191,7 +191,7 @@ impl PlannerSettings {
 }
 
 /// Changes to what is generated.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overrides {
     /// Parts of the profiling Job's JobSpec.

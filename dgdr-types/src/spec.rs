@@ -100,7 +100,7 @@ pub struct HardwareSpec {
 }
 
 /// Traffic to plan for.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkloadSpec {
     /// Mean input length, tokens.
@@ -118,7 +118,7 @@ pub struct WorkloadSpec {
 }
 
 /// Latency targets: `ttft` and `itl` together, or `e2eLatency` alone.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SlaSpec {
     /// Time to first token, milliseconds.
@@ -136,7 +136,7 @@ pub struct SlaSpec {
 }
 
 /// Changes to what is generated.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OverridesSpec {
     /// Parts of the profiling Job's `batch/v1` JobSpec, merged into ours; `containers` may be left out.
@@ -151,7 +151,7 @@ pub struct OverridesSpec {
 }
 
 /// Optional parts of the deployment.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FeaturesSpec {
     /// Settings of the SLA planner; its presence, even empty, adds the planner.

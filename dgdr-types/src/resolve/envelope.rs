@@ -89,19 +89,16 @@ fn read_metadata(metadata: Option<&Value>, report: &mut Report<'_>) -> (Option<D
         return (None, None);
     };
     let name: Option<String> = read_field(fields.get("name"), "metadata.name", report);
-    let name = name.and_then(|name| match DgdrName::new(name.clone()) {
-        Ok(name) => Some(name),
-        Err(_) => {
-            let fault = Fault::new(
-                "must be a DNS label of at most 63 characters, since Services and labels carry it",
-                "use a-z, 0-9 and '-', first and last no '-'",
-            );
-            report.fault("metadata.name", Some(format!("{name:?}")), fault);
-            None
-        }
-    });
+    let parsed = name.clone().and_then(|name| DgdrName::new(name).ok());
+    if let (Some(name), None) = (name, &parsed) {
+        let fault = Fault::new(
+            "must be a DNS label of at most 63 characters, since Services and labels carry it",
+            "use a-z, 0-9 and '-', first and last no '-'",
+        );
+        report.fault("metadata.name", Some(format!("{name:?}")), fault);
+    }
     (
-        name,
+        parsed,
         read_field(fields.get("namespace"), "metadata.namespace", report),
     )
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Open, Phase, ProfilingPhase};
 
 /// What the operator reports about a DGDR.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct DgdrStatus {
@@ -84,7 +84,7 @@ pub enum ConditionStatus {
 }
 
 /// What profiling found.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProfilingResults {
@@ -98,7 +98,7 @@ pub struct ProfilingResults {
 }
 
 /// One configuration of the Pareto front.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ParetoPoint {
