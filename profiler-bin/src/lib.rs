@@ -1,4 +1,21 @@
 //! Finds how a large language model should be served: DGDR in, DynamoGraphDeployment, curves and plots out.
+//!
+//! The command line is a thin layer over this library, so that an operator and tests can call the pipeline.
 #![forbid(unsafe_code)]
 
+pub mod artifacts;
+pub mod cli;
+pub mod error;
+pub mod estimate;
+pub mod exit_status;
+pub mod hardware;
+pub mod model_source;
+pub mod pipeline;
 pub mod plots;
+pub mod probe;
+pub mod progress;
+pub mod render;
+pub mod report;
+
+pub use error::ProfilerError;
+pub use exit_status::ExitStatus;

@@ -1,2 +1,8 @@
-//! Under construction.
-fn main() {}
+//! The `dgdr-profiler` command.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dgdr_profiler::cli::run(std::env::args_os()).into()
+}

@@ -1,0 +1,182 @@
+//! `profiler_status.yaml`: how a Job's other containers follow a run. Keys and values are upstream's contract.
+
+use serde::Serialize;
+
+use super::directory::{OutputDirectory, WriteError};
+
+/// The file's name.
+pub const STATUS_FILE: &str = "profiler_status.yaml";
+
+/// A step of a run, by the names that the operator relays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Step {
+    /// The request is read and checked.
+    Initializing,
+    /// Candidates are evaluated (all roles, when simulated).
+    SweepingPrefill,
+    /// The pick is made.
+    SelectingConfig,
+    /// The picked engines are measured in depth.
+    BuildingCurves,
+    /// Files are written.
+    #[serde(rename = "GeneratingDGD")]
+    GeneratingDgd,
+    /// All is done.
+    Done,
+}
+
+impl Step {
+    /// Upstream's message of the step.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Initializing => "Profiler job started",
+            Self::SweepingPrefill => "Sweeping parallelization strategies",
+            Self::SelectingConfig => "Filtering results and selecting cost-efficient configuration",
+            Self::BuildingCurves => "Building interpolation curves for planner integration",
+            Self::GeneratingDgd => "Packaging data and generating final DGD YAML",
+            Self::Done => "Profiler completed successfully",
+        }
+    }
+}
+
+/// What a status file says.
+#[derive(Debug, Serialize)]
+struct Content<'a> {
+    status: &'static str,
+    timestamp: String,
+    message: &'a str,
+    error: &'a str,
+    outputs: Outputs<'a>,
+    phase: Step,
+}
+
+#[derive(Debug, Serialize)]
+struct Outputs<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    final_config: Option<&'a str>,
+}
+
+/// The status file of one run, rewritten at every step.
+#[derive(Debug)]
+pub struct StatusFile<'a> {
+    directory: &'a OutputDirectory,
+    step: Step,
+}
+
+impl<'a> StatusFile<'a> {
+    /// The status of a run into this directory; nothing is written yet.
+    pub const fn new(directory: &'a OutputDirectory) -> Self {
+        Self {
+            directory,
+            step: Step::Initializing,
+        }
+    }
+
+    /// The step that the run is in.
+    pub const fn step(&self) -> Step {
+        self.step
+    }
+
+    /// A step begins.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the file cannot be written.
+    pub fn enter(&mut self, step: Step) -> Result<(), WriteError> {
+        self.step = step;
+        let (status, final_config) = match step {
+            Step::Done => ("success", Some(super::DEPLOYMENT_FILE)),
+            Step::Initializing
+            | Step::SweepingPrefill
+            | Step::SelectingConfig
+            | Step::BuildingCurves
+            | Step::GeneratingDgd => ("running", None),
+        };
+        self.write(&Content {
+            status,
+            timestamp: now(),
+            message: step.message(),
+            error: "",
+            outputs: Outputs { final_config },
+            phase: step,
+        })
+    }
+
+    /// The run failed in its current step.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the file cannot be written.
+    pub fn fail(&self, error: &str) -> Result<(), WriteError> {
+        let message = match self.step {
+            Step::Initializing => "Config validation failed",
+            Step::SweepingPrefill
+            | Step::SelectingConfig
+            | Step::BuildingCurves
+            | Step::GeneratingDgd
+            | Step::Done => "Profiler failed",
+        };
+        self.write(&Content {
+            status: "failed",
+            timestamp: now(),
+            message,
+            error,
+            outputs: Outputs { final_config: None },
+            phase: self.step,
+        })
+    }
+
+    fn write(&self, content: &Content<'_>) -> Result<(), WriteError> {
+        let text = serde_saphyr::to_string(content).map_err(|error| WriteError {
+            path: self.directory.path().join(STATUS_FILE),
+            source: std::io::Error::other(error.to_string()),
+        })?;
+        self.directory.write(STATUS_FILE, text.as_bytes()).map(|_| ())
+    }
+}
+
+/// UTC to the second.
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OutputDirectory, STATUS_FILE, StatusFile, Step};
+
+    fn read(directory: &OutputDirectory) -> serde_json::Value {
+        let text = std::fs::read_to_string(directory.path().join(STATUS_FILE)).unwrap();
+        serde_saphyr::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_run_is_told_in_upstreams_words() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = OutputDirectory::create(scratch.path()).unwrap();
+        let mut status = StatusFile::new(&directory);
+        status.enter(Step::BuildingCurves).unwrap();
+        let running = read(&directory);
+        assert_eq!(running["status"], "running");
+        assert_eq!(running["phase"], "BuildingCurves");
+        assert_eq!(
+            running["message"],
+            "Building interpolation curves for planner integration"
+        );
+        status.enter(Step::Done).unwrap();
+        let done = read(&directory);
+        assert_eq!(done["status"], "success");
+        assert_eq!(done["outputs"]["final_config"], "final_config.yaml");
+    }
+
+    #[test]
+    fn a_failure_keeps_the_step_and_any_text() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = OutputDirectory::create(scratch.path()).unwrap();
+        let mut status = StatusFile::new(&directory);
+        status.enter(Step::SweepingPrefill).unwrap();
+        let trap = "it's \"broken\": $HOME\n  - second: line\\";
+        status.fail(trap).unwrap();
+        let failed = read(&directory);
+        assert_eq!(failed["status"], "failed");
+        assert_eq!(failed["phase"], "SweepingPrefill");
+        assert_eq!(failed["error"], trap);
+    }
+}

@@ -1,0 +1,276 @@
+//! The command line as clap sees it: wire only, turned into checked values by the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::estimate::EstimatePoint;
+
+/// Finds how a large language model should be served on a GPU cluster.
+///
+/// Without a subcommand the arguments are those of `profile`.
+#[derive(Debug, Parser)]
+#[command(name = "dgdr-profiler", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The arguments of `profile`, when no subcommand is given.
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+    /// How to speak.
+    #[command(flatten)]
+    pub speech: SpeechArgs,
+}
+
+/// How a command speaks.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct SpeechArgs {
+    /// Say errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say every step with its duration.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the five steps on a request: candidates, sweep, pick, curves, deployment.
+    Profile(ProfileArgs),
+    /// Predict latency, throughput and memory of one engine configuration.
+    Estimate(EstimateArgs),
+    /// Rank all configurations of a model on a GPU budget, without Kubernetes.
+    Sweep(SweepArgs),
+    /// Say what is covered by measured tables and what is not, and why.
+    Support(SupportArgs),
+    /// Ask the interpolation data of a finished run.
+    Query(QueryArgs),
+    /// Print a shell completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (troff).
+    Man,
+}
+
+/// Which closed forms predict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Predictor {
+    /// As aiconfigurator 0.12.0: sums of measured operators, closed forms for queueing.
+    Upstream,
+}
+
+/// In which form a command answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+    /// For both.
+    Yaml,
+}
+
+/// Arguments of `profile`.
+#[derive(Debug, Clone, Args)]
+pub struct ProfileArgs {
+    /// The request: a file, inline JSON, or `-` for standard input; a whole DGDR or a bare spec.
+    #[arg(long, value_name = "FILE|JSON|-")]
+    pub config: Option<String>,
+    /// Where results go.
+    #[arg(long, value_name = "DIR", default_value = "profiling_results")]
+    pub output_dir: PathBuf,
+    /// A Hugging Face `config.json` (or a directory that holds one) to use instead of looking the model up.
+    #[arg(long, value_name = "PATH")]
+    pub model_config: Option<PathBuf>,
+    /// Change one field of the request before it is checked; repeatable.
+    #[arg(long = "set", value_name = "spec.path=value")]
+    pub set: Vec<String>,
+    /// Draw no pictures.
+    #[arg(long)]
+    pub no_plots: bool,
+    /// Fail with exit code 4 when the SLA is not met.
+    #[arg(long)]
+    pub strict_sla: bool,
+    /// Check the request, show what would be tried, and stop.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Seconds to wait for a benchmark deployment; a simulated search deploys nothing.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub deployment_timeout: u32,
+    /// Input lengths measured on the picked prefill engine.
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub prefill_interpolation_granularity: u32,
+    /// KV loads and context lengths (each) measured on the picked decode engine.
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub decode_interpolation_granularity: u32,
+    /// Which closed forms predict.
+    #[arg(long, value_enum, default_value_t = Predictor::Upstream)]
+    pub predictor: Predictor,
+}
+
+/// What is served where: shared by the commands that need no DGDR.
+#[derive(Debug, Clone, Args)]
+pub struct SubjectArgs {
+    /// Hugging Face model name, or a local directory with a `config.json`.
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// A Hugging Face `config.json` to use instead of looking the model up.
+    #[arg(long, value_name = "PATH")]
+    pub model_config: Option<PathBuf>,
+    /// GPU system, for example `h200_sxm`.
+    #[arg(long, value_name = "SYSTEM")]
+    pub system: String,
+}
+
+/// Arguments of `estimate`.
+#[derive(Debug, Clone, Args)]
+pub struct EstimateArgs {
+    /// Answer many questions: JSON lines with the same keys in snake case; `-` for standard input.
+    #[arg(long, value_name = "FILE|-", exclusive = true)]
+    pub batch: Option<String>,
+    /// The one question, when `--batch` is not given.
+    #[command(flatten)]
+    pub point: EstimatePoint,
+    /// Which closed forms predict.
+    #[arg(long, value_enum, default_value_t = Predictor::Upstream)]
+    pub predictor: Predictor,
+    /// In which form to answer.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: OutputFormat,
+}
+
+/// Which serving modes a sweep considers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SweepMode {
+    /// Prefill and decode in one engine.
+    Agg,
+    /// Prefill and decode in separate engines.
+    Disagg,
+    /// Both; the better one is chosen.
+    Both,
+}
+
+/// Arguments of `sweep`.
+#[derive(Debug, Clone, Args)]
+pub struct SweepArgs {
+    /// What is served where.
+    #[command(flatten)]
+    pub subject: SubjectArgs,
+    /// Inference engine: trtllm, sglang, vllm, or auto for the best of them.
+    #[arg(long, value_name = "BACKEND", default_value = "auto")]
+    pub backend: String,
+    /// GPUs that may be used.
+    #[arg(long, value_name = "N")]
+    pub total_gpus: u32,
+    /// GPUs per node; the system's own by default.
+    #[arg(long, value_name = "N")]
+    pub gpus_per_node: Option<u32>,
+    /// Largest number of GPUs of one engine.
+    #[arg(long, value_name = "N")]
+    pub max_gpus_per_engine: Option<u32>,
+    /// Input length, tokens.
+    #[arg(long, value_name = "TOKENS", default_value_t = 4000)]
+    pub isl: u32,
+    /// Output length, tokens.
+    #[arg(long, value_name = "TOKENS", default_value_t = 1000)]
+    pub osl: u32,
+    /// Target time to first token, ms.
+    #[arg(long, value_name = "MS", conflicts_with = "e2e_latency")]
+    pub ttft: Option<f64>,
+    /// Target inter-token latency, ms.
+    #[arg(long, value_name = "MS", conflicts_with = "e2e_latency")]
+    pub itl: Option<f64>,
+    /// Target latency of a whole request, ms.
+    #[arg(long, value_name = "MS")]
+    pub e2e_latency: Option<f64>,
+    /// Load to carry, requests per second: answers with the fewest GPUs.
+    #[arg(long, value_name = "R", conflicts_with = "concurrency")]
+    pub request_rate: Option<f64>,
+    /// Load to carry, requests in flight: answers with the fewest GPUs.
+    #[arg(long, value_name = "C")]
+    pub concurrency: Option<u32>,
+    /// Which serving modes to consider.
+    #[arg(long, value_enum, default_value_t = SweepMode::Both)]
+    pub mode: SweepMode,
+    /// How many configurations to list of each mode.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub top: usize,
+    /// Fail with exit code 4 when the SLA is not met.
+    #[arg(long)]
+    pub strict_sla: bool,
+    /// Which closed forms predict.
+    #[arg(long, value_enum, default_value_t = Predictor::Upstream)]
+    pub predictor: Predictor,
+    /// In which form to answer.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: OutputFormat,
+}
+
+/// Arguments of `support`.
+#[derive(Debug, Clone, Args)]
+pub struct SupportArgs {
+    /// Only this model.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// A Hugging Face `config.json` to use instead of looking the model up.
+    #[arg(long, value_name = "PATH", requires = "model")]
+    pub model_config: Option<PathBuf>,
+    /// Only this system.
+    #[arg(long, value_name = "SYSTEM")]
+    pub system: Option<String>,
+    /// Only this engine.
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<String>,
+    /// In which form to answer.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: OutputFormat,
+}
+
+/// Arguments of `query`.
+#[derive(Debug, Clone, Args)]
+pub struct QueryArgs {
+    /// Output directory of a finished run.
+    pub dir: PathBuf,
+    /// What to ask.
+    #[command(subcommand)]
+    pub question: Question,
+    /// In which form to answer.
+    #[arg(long, value_enum, global = true, default_value_t)]
+    pub output: OutputFormat,
+    /// Answer outside the measured range too, and say by how far.
+    #[arg(long, global = true)]
+    pub extrapolate: bool,
+}
+
+/// A question to the interpolation data.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Question {
+    /// TTFT and throughput of the prefill engine at an input length.
+    Prefill {
+        /// Input length, tokens.
+        #[arg(long, value_name = "TOKENS")]
+        isl: u32,
+    },
+    /// ITL and throughput of the decode engine, or how full the KV cache may be under an ITL.
+    Decode {
+        /// Share of the KV cache in use, 0 to 1.
+        #[arg(
+            long,
+            value_name = "X",
+            required_unless_present = "max_itl",
+            conflicts_with = "max_itl"
+        )]
+        kv_usage: Option<f64>,
+        /// Largest allowed inter-token latency, ms.
+        #[arg(long, value_name = "MS")]
+        max_itl: Option<f64>,
+        /// Context length (input plus generated so far), tokens.
+        #[arg(long, value_name = "TOKENS")]
+        context_length: u32,
+    },
+}

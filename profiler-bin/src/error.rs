@@ -1,0 +1,209 @@
+//! Why a run ends without a result, and what to do about it.
+
+use std::path::PathBuf;
+
+use dgdr_interpolation::{BuildError, FormatError, QueryError};
+use dgdr_perf_model::{ParallelMapping, PerfModelError};
+use dgdr_sweep_planner::{Failure, PlannerError, Reason};
+use dgdr_units::UnitError;
+
+use crate::artifacts::WriteError;
+use crate::exit_status::ExitStatus;
+use crate::hardware::HardwareError;
+use crate::model_source::ModelSourceError;
+use crate::plots::PngError;
+use crate::render::RenderError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfilerError {
+    /// No request was given.
+    #[error("no request was given: say --config FILE, --config '{{…}}' or --config -")]
+    NoConfig,
+    /// The request could not be read.
+    #[error("cannot read the request {}: {source}", path.display())]
+    ConfigUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The request is wrong.
+    #[error(transparent)]
+    Request(#[from] dgdr_types::DgdrError),
+    /// An argument is wrong.
+    #[error("{argument}: {problem}")]
+    Argument {
+        /// The argument as it is written on the command line, or the key of a JSON line.
+        argument: &'static str,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A request asks for what this build cannot do.
+    #[error("{field}: {value} {why}")]
+    Unsupported {
+        /// Path of the field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// Why, and what to do.
+        why: &'static str,
+    },
+    /// The hardware is unknown or not covered.
+    #[error(transparent)]
+    Hardware(#[from] HardwareError),
+    /// The model could not be found.
+    #[error(transparent)]
+    ModelSource(#[from] ModelSourceError),
+    /// A model description makes no sense.
+    #[error("model `{model}`: its {what} is zero; give the checkpoint's own config.json with --model-config")]
+    Model {
+        /// The model.
+        model: String,
+        /// What is zero.
+        what: &'static str,
+    },
+    /// A prediction cannot be made.
+    #[error(transparent)]
+    PerfModel(#[from] PerfModelError),
+    /// The planner was asked nonsense.
+    #[error(transparent)]
+    Planner(#[from] PlannerError),
+    /// A computed number is not a quantity.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    /// Nothing can be deployed.
+    #[error("no configuration of `{model}` can be deployed{}", list(reasons))]
+    Infeasible {
+        /// The model.
+        model: String,
+        /// Why, one entry each candidate.
+        reasons: Vec<Reason>,
+    },
+    /// The picked engine has no room for a KV cache.
+    #[error("{mapping}: the KV cache of the picked decode engine is unknown: {failure}")]
+    KvCapacity {
+        /// The engine.
+        mapping: ParallelMapping,
+        /// Why.
+        failure: Failure,
+    },
+    /// Too few points for a curve.
+    #[error("the {engine} curve cannot be fitted: {source}")]
+    Curve {
+        /// The engine.
+        engine: &'static str,
+        /// Why.
+        source: BuildError,
+    },
+    /// The deployment could not be rendered.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// A picture could not be drawn.
+    #[error(transparent)]
+    Plot(#[from] PngError),
+    /// Data could not be encoded.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A result could not be encoded.
+    #[error("cannot encode {what}: {problem}")]
+    Encode {
+        /// What.
+        what: &'static str,
+        /// Why.
+        problem: String,
+    },
+    /// A result could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Standard output could not be written.
+    #[error("cannot write to standard output: {0}")]
+    Stdout(#[from] std::io::Error),
+    /// The data of a finished run could not be read.
+    #[error("cannot read {}: {problem}; is it the output directory of a finished run?", path.display())]
+    RunUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// A question outside the data of a run.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The SLA is not met and the user insists on it.
+    #[error("the SLA is not met: {gap}")]
+    SlaNotMet {
+        /// By how much.
+        gap: String,
+        /// What would help.
+        remedies: Vec<String>,
+    },
+}
+
+/// Reasons, one a line.
+fn list(reasons: &[Reason]) -> String {
+    reasons.iter().map(|reason| format!("\n  - {reason}")).collect()
+}
+
+impl ProfilerError {
+    /// The exit code that it ends the process with.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::NoConfig
+            | Self::ConfigUnreadable { .. }
+            | Self::Request(_)
+            | Self::Argument { .. }
+            | Self::Unsupported { .. }
+            | Self::Hardware(_)
+            | Self::ModelSource(_)
+            | Self::Model { .. }
+            | Self::PerfModel(_)
+            | Self::Planner(_)
+            | Self::RunUnreadable { .. }
+            | Self::Render(_)
+            | Self::Query(_) => ExitStatus::Usage,
+            Self::Infeasible { .. } | Self::KvCapacity { .. } | Self::Curve { .. } => ExitStatus::Infeasible,
+            Self::SlaNotMet { .. } => ExitStatus::SlaNotMet,
+            Self::Write(_) | Self::Stdout(_) => ExitStatus::OutputFailed,
+            Self::Unit(_) | Self::Plot(_) | Self::Format(_) | Self::Encode { .. } => ExitStatus::Bug,
+        }
+    }
+
+    /// A short name of the kind of failure, for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoConfig => "no-config",
+            Self::ConfigUnreadable { .. } => "config-unreadable",
+            Self::Request(error) => error.code(),
+            Self::Argument { .. } => "invalid-argument",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Hardware(_) => "unknown-hardware",
+            Self::ModelSource(_) => "model-not-found",
+            Self::Model { .. } => "invalid-model",
+            Self::PerfModel(_) => "no-prediction",
+            Self::Planner(_) => "invalid-question",
+            Self::Infeasible { .. } => "infeasible",
+            Self::KvCapacity { .. } => "no-kv-room",
+            Self::Curve { .. } => "no-curve",
+            Self::Render(_) => "not-renderable",
+            Self::RunUnreadable { .. } => "run-unreadable",
+            Self::Query(_) => "out-of-range",
+            Self::SlaNotMet { .. } => "sla-not-met",
+            Self::Write(_) | Self::Stdout(_) => "not-writable",
+            Self::Unit(_) | Self::Plot(_) | Self::Format(_) | Self::Encode { .. } => "bug",
+        }
+    }
+
+    /// What to do about it, beyond what the message says.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::SlaNotMet { remedies, .. } => remedies.clone(),
+            Self::Infeasible { .. } => vec![
+                "use a smaller or quantised model, GPUs with more memory, or more GPUs per node".to_owned(),
+            ],
+            Self::Write(_) => vec!["choose a writable directory with --output-dir".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The six pictures of a run, from its study and curves.
+
+use dgdr_interpolation::DecodePlace;
+use dgdr_perf_model::ParallelMapping;
+use dgdr_sweep_planner::{Answer, Configuration, Goal, Layout, Measured, Point, Query, Sla};
+use dgdr_units::{Fraction, real};
+use rayon::prelude::*;
+
+use super::curves::Curves;
+use super::question::Question;
+use super::study::Study;
+use crate::error::ProfilerError;
+use crate::plots::{
+    DecodeCandidate, DecodeLoad, DecodePerformance, DecodePick, DecodePicture, Drawing, PrefillCandidate,
+    PrefillPerformance, PrefillPicture, Subject, decode_itl, decode_performance, decode_throughput,
+    prefill_performance, prefill_throughput, prefill_ttft,
+};
+
+/// A picture's file names: the guide spells one of them in its own way, so both spellings are written.
+type Names = &'static [&'static str];
+
+const PREFILL_PERFORMANCE: Names = &["prefill_performance.png"];
+const DECODE_PERFORMANCE: Names = &["decode_performance.png"];
+const PREFILL_TTFT: Names = &["selected_prefill_interpolation/prefill_ttft_interpolation.png"];
+const PREFILL_THROUGHPUT: Names = &["selected_prefill_interpolation/prefill_throughput_interpolation.png"];
+const DECODE_ITL: Names = &[
+    "selected_decode_interpolation/decode_itl_interpolation.png",
+    "selected_decode_interpolation/decode_itl_interplation.png",
+];
+const DECODE_THROUGHPUT: Names = &["selected_decode_interpolation/decode_throughput_interpolation.png"];
+
+/// A picture's bytes and the files that hold them.
+#[derive(Debug)]
+pub struct Picture {
+    /// Paths below the output directory.
+    pub names: Names,
+    /// PNG.
+    pub png: Vec<u8>,
+}
+
+/// What is drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct PictureInput<'a> {
+    /// The question.
+    pub question: &'a Question,
+    /// The study that won.
+    pub study: &'a Study,
+    /// What was picked.
+    pub pick: &'a Configuration,
+    /// The picked engines in depth.
+    pub curves: &'a Curves,
+}
+
+/// Draws all six.
+///
+/// # Errors
+/// [`ProfilerError::Plot`] when a picture cannot be encoded.
+pub fn draw(input: PictureInput<'_>) -> Result<Vec<Picture>, ProfilerError> {
+    let subject = Subject {
+        model: input.question.model.name.clone(),
+        backend: input.study.backend.name().to_owned(),
+        system: input.question.hardware.system.name.to_owned(),
+    };
+    let prefill_name = short(input.curves.prefill_mapping);
+    let decode_name = short(input.curves.decode_mapping);
+    let limits = input.limits();
+    let prefill_mappings = input.prefill_mappings(&subject);
+    let decode_mappings = input.decode_mappings(&subject);
+    let prefill = PrefillPicture {
+        subject: &subject,
+        mapping: &prefill_name,
+        curve: &input.curves.prefill,
+        ttft_limit_ms: limits.ttft_ms,
+        isl: Some(u64::from(input.question.workload.isl())),
+    };
+    let decode = DecodePicture {
+        subject: &subject,
+        mapping: &decode_name,
+        surface: &input.curves.decode,
+        itl_limit_ms: limits.itl_ms,
+        pick: input.decode_place(),
+    };
+    let drawings: [(Names, &(dyn Fn() -> Drawing + Sync)); 6] = [
+        (DECODE_ITL, &|| decode_itl(&decode)),
+        (DECODE_THROUGHPUT, &|| decode_throughput(&decode)),
+        (PREFILL_PERFORMANCE, &|| prefill_performance(&prefill_mappings)),
+        (DECODE_PERFORMANCE, &|| decode_performance(&decode_mappings)),
+        (PREFILL_TTFT, &|| prefill_ttft(&prefill)),
+        (PREFILL_THROUGHPUT, &|| prefill_throughput(&prefill)),
+    ];
+    drawings
+        .into_par_iter()
+        .map(|(names, drawing)| {
+            Ok(Picture {
+                names,
+                png: drawing().png()?,
+            })
+        })
+        .collect()
+}
+
+/// Bounds that are drawn.
+#[derive(Debug, Clone, Copy)]
+struct LatencyLimits {
+    ttft_ms: Option<f64>,
+    itl_ms: Option<f64>,
+}
+
+/// A mapping's name in a legend: kind first, lower case.
+fn short(mapping: ParallelMapping) -> String {
+    mapping.to_string().to_lowercase()
+}
+
+impl PictureInput<'_> {
+    fn limits(&self) -> LatencyLimits {
+        match self.question.goal {
+            Goal::Sla(Sla::TokenLatency { ttft, itl }) => LatencyLimits {
+                ttft_ms: Some(ttft.get()),
+                itl_ms: Some(itl.get()),
+            },
+            Goal::Sla(Sla::RequestLatency(_)) | Goal::Throughput | Goal::Latency => LatencyLimits {
+                ttft_ms: None,
+                itl_ms: None,
+            },
+        }
+    }
+
+    /// TTFT of each mapping as the SLA judges it, by the role that was picked.
+    fn prefill_mappings(&self, subject: &Subject) -> PrefillPerformance {
+        let isl = self.question.workload.isl();
+        let factors = &self.study.problem.corrections;
+        let is_split = self.pick.layout.is_disaggregated();
+        let mut candidates: Vec<PrefillCandidate> = Vec::new();
+        let mut pick = None;
+        for (query, answer) in self.study.measurements.iter() {
+            let ttft_ms = match (query.point, answer) {
+                (Point::Prefill { batch: 1 }, Ok(Measured::Prefill { ttft })) if is_split => {
+                    ttft.value.get() * factors.prefill_latency * factors.ttft_queue
+                }
+                (Point::Aggregated { batch: 1, .. }, Ok(Measured::Aggregated { ttft, .. })) if !is_split => {
+                    ttft.value.get()
+                }
+                _ => continue,
+            };
+            let mapping = short(query.mapping);
+            if candidates.iter().any(|known| known.mapping == mapping) {
+                continue;
+            }
+            if query.mapping == self.curves.prefill_mapping {
+                pick = Some(candidates.len());
+            }
+            let gpus = query.mapping.gpus().get();
+            candidates.push(PrefillCandidate {
+                mapping,
+                gpus,
+                ttft_ms,
+                throughput_per_gpu: f64::from(isl) * 1000.0 / ttft_ms / f64::from(gpus),
+            });
+        }
+        PrefillPerformance {
+            subject: subject.clone(),
+            isl: u64::from(isl),
+            candidates,
+            ttft_limit_ms: self.limits().ttft_ms,
+            pick,
+        }
+    }
+
+    /// ITL and throughput of each mapping over requests in flight, by the role that was picked.
+    fn decode_mappings(&self, subject: &Subject) -> DecodePerformance {
+        let picked = self.picked_load();
+        let mut candidates: Vec<DecodeCandidate> = Vec::new();
+        let mut pick = None;
+        for (query, answer) in self.study.measurements.iter() {
+            let Some((point, load)) = self.load(*query, answer) else {
+                continue;
+            };
+            let mapping = short(query.mapping);
+            if candidates.last().is_none_or(|known| known.mapping != mapping) {
+                let gpus = query.mapping.gpus().get();
+                candidates.push(DecodeCandidate {
+                    mapping,
+                    gpus,
+                    loads: Vec::new(),
+                });
+            }
+            let candidate = candidates.len() - 1;
+            let loads = &mut candidates[candidate].loads;
+            if query.mapping == self.curves.decode_mapping && point == picked {
+                pick = Some(DecodePick {
+                    candidate,
+                    load: loads.len(),
+                });
+            }
+            loads.push(load);
+        }
+        DecodePerformance {
+            subject: subject.clone(),
+            isl: u64::from(self.question.workload.isl()),
+            osl: u64::from(self.question.workload.osl()),
+            candidates,
+            itl_limit_ms: self.limits().itl_ms,
+            pick,
+        }
+    }
+
+    /// A measurement as a load of the picked role. Of an aggregated worker, only loads at the picked step size are
+    /// shown, so that a line is a function of the requests in flight.
+    fn load(&self, query: Query, answer: &Answer) -> Option<(Point, DecodeLoad)> {
+        let copies = query.mapping.widths().attention_dp;
+        let gpus = f64::from(query.mapping.gpus().get());
+        match (query.point, answer, self.picked_load()) {
+            (Point::Decode { batch }, Ok(Measured::Decode { itl }), Point::Decode { .. }) => {
+                let itl_ms = itl.value.get() * self.study.problem.corrections.decode_latency;
+                let in_flight = u64::from(batch * copies);
+                let throughput_per_gpu = f64::from(batch * copies) * 1000.0 / itl_ms / gpus;
+                Some((
+                    query.point,
+                    DecodeLoad {
+                        in_flight,
+                        itl_ms,
+                        throughput_per_gpu,
+                    },
+                ))
+            }
+            (
+                Point::Aggregated {
+                    batch,
+                    context_tokens,
+                },
+                Ok(Measured::Aggregated {
+                    itl, tokens_per_s, ..
+                }),
+                Point::Aggregated {
+                    context_tokens: shown,
+                    ..
+                },
+            ) if context_tokens == shown => {
+                let load = DecodeLoad {
+                    in_flight: u64::from(batch * copies),
+                    itl_ms: itl.value.get(),
+                    throughput_per_gpu: tokens_per_s.get() / gpus,
+                };
+                Some((query.point, load))
+            }
+            _ => None,
+        }
+    }
+
+    fn picked_load(&self) -> Point {
+        match &self.pick.layout {
+            Layout::Aggregated {
+                batch_size,
+                context_tokens,
+                ..
+            } => Point::Aggregated {
+                batch: *batch_size,
+                context_tokens: *context_tokens,
+            },
+            Layout::Disaggregated { decode, .. } => Point::Decode {
+                batch: decode.batch_size,
+            },
+        }
+    }
+
+    /// Where the picked load lies on the decode surface: half of each answer is there on average.
+    fn decode_place(&self) -> Option<DecodePlace> {
+        let workload = self.question.workload;
+        let context_length = f64::from(workload.isl()) + f64::from(workload.osl()) / 2.0;
+        let batch = match self.picked_load() {
+            Point::Aggregated { batch, .. } | Point::Decode { batch } | Point::Prefill { batch } => batch,
+        };
+        let in_flight = f64::from(batch * self.curves.decode_mapping.widths().attention_dp);
+        let capacity = real(self.curves.decode.max_kv_tokens().get());
+        let kv_usage = Fraction::new(in_flight * context_length / capacity).ok()?;
+        Some(DecodePlace {
+            kv_usage,
+            context_length,
+        })
+    }
+}

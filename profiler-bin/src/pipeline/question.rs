@@ -1,0 +1,94 @@
+//! What is asked, once model and hardware are known: the request without anything left open.
+
+use std::num::NonZeroU32;
+
+use dgdr_perf_model::{Backend, ModelSpec, Precision};
+use dgdr_sweep_planner::{
+    Budget, DisaggregatedCorrections, Goal, ModelFacts, ModelKind, Picking, ProbeKind, Problem, Serving,
+    SystemFacts, Workload,
+};
+use dgdr_units::{Bytes, Gpus};
+
+use crate::error::ProfilerError;
+use crate::hardware::Hardware;
+
+/// The question to all engines that are compared.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The model.
+    pub model: ModelSpec,
+    /// The GPUs.
+    pub hardware: Hardware,
+    /// The engines to compare, in the order in which ties are broken.
+    pub backends: Vec<Backend>,
+    /// A typical request.
+    pub workload: Workload,
+    /// What must be kept or maximised.
+    pub goal: Goal,
+    /// How the winner is found.
+    pub picking: Picking,
+    /// Which ways of serving are compared.
+    pub serving: Serving,
+    /// GPUs of the widest engine that may be tried.
+    pub max_gpus_per_engine: Option<Gpus>,
+}
+
+/// Who will answer, as far as the planner needs to know.
+#[derive(Debug, Clone, Copy)]
+pub struct ProbeTraits {
+    /// The engine.
+    pub backend: Backend,
+    /// The formats that it runs in.
+    pub precision: Precision,
+    /// Simulated or measured.
+    pub kind: ProbeKind,
+    /// How its answers are corrected.
+    pub corrections: DisaggregatedCorrections,
+}
+
+impl Question {
+    /// The planner's problem for one engine.
+    ///
+    /// # Errors
+    /// [`ProfilerError::Model`] when the model description lacks what the planner needs.
+    pub fn problem(&self, probe: ProbeTraits) -> Result<Problem, ProfilerError> {
+        let model = &self.model;
+        let kind = match &model.experts {
+            Some(experts) => ModelKind::MixtureOfExperts {
+                experts: at_least_one(model, "number of experts", experts.count)?,
+            },
+            None => ModelKind::Dense,
+        };
+        Ok(Problem {
+            model: ModelFacts {
+                attention_heads: at_least_one(model, "number of attention heads", model.heads)?,
+                kv_heads: at_least_one(model, "number of KV heads", model.kv_heads)?,
+                layers: at_least_one(model, "number of layers", model.layers)?,
+                weights: model.weight_bytes(probe.precision.gemm).unwrap_or(Bytes::ZERO),
+                kind,
+            },
+            system: SystemFacts {
+                memory: self.hardware.memory,
+                gpus_per_node: self.hardware.gpus_per_node,
+            },
+            backend: probe.backend,
+            workload: self.workload,
+            goal: self.goal,
+            picking: self.picking,
+            serving: self.serving,
+            budget: Budget {
+                total_gpus: self.hardware.total_gpus,
+                max_gpus_per_engine: self.max_gpus_per_engine,
+            },
+            probe: probe.kind,
+            corrections: probe.corrections,
+        })
+    }
+}
+
+fn at_least_one(model: &ModelSpec, what: &'static str, value: u32) -> Result<NonZeroU32, ProfilerError> {
+    NonZeroU32::new(value).ok_or_else(|| ProfilerError::Model {
+        model: model.name.clone(),
+        what,
+    })
+}

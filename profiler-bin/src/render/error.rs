@@ -1,0 +1,40 @@
+//! Why a deployment cannot be rendered.
+
+use dgdr_perf_model::ParallelMapping;
+
+/// Why a deployment cannot be rendered, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenderError {
+    /// The cluster would refuse the names.
+    #[error(
+        "deployment `{name}` and component `{component}` have {length} characters together, at most {limit} are allowed: \
+         shorten metadata.name of the request"
+    )]
+    NameTooLong {
+        /// Name of the deployment.
+        name: String,
+        /// Name of the component.
+        component: String,
+        /// Characters of both.
+        length: usize,
+        /// Characters allowed.
+        limit: usize,
+    },
+    /// A worker's GPUs do not fill its nodes evenly.
+    #[error(
+        "{mapping} cannot be spread evenly over nodes of {per_node} GPUs: set hardware.numGpusPerNode to a divisor"
+    )]
+    UnevenNodes {
+        /// The worker.
+        mapping: ParallelMapping,
+        /// GPUs of a node.
+        per_node: u32,
+    },
+    /// No YAML form.
+    #[error("the deployment has no YAML form: {problem}")]
+    Yaml {
+        /// Why.
+        problem: String,
+    },
+}

@@ -1,0 +1,67 @@
+//! What a worker's engine is started with, one module an engine.
+
+mod sglang;
+mod trtllm;
+mod vllm;
+
+use dgdr_perf_model::Backend;
+
+use super::plan::{DeploymentPlan, WorkerPlan};
+
+/// What a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Prefill and decode.
+    Aggregated,
+    /// Prefill alone.
+    Prefill,
+    /// Decode alone.
+    Decode,
+}
+
+impl Role {
+    /// The value of `--disaggregation-mode`; none for an aggregated worker.
+    const fn disaggregation_mode(self) -> Option<&'static str> {
+        match self {
+            Self::Aggregated => None,
+            Self::Prefill => Some("prefill"),
+            Self::Decode => Some("decode"),
+        }
+    }
+}
+
+/// All arguments of a worker after its module.
+pub(super) fn worker_arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) -> Vec<String> {
+    match plan.backend {
+        Backend::Vllm => vllm::arguments(plan, role, worker),
+        Backend::Sglang => sglang::arguments(plan, role, worker),
+        Backend::Trtllm => trtllm::arguments(plan, role, worker),
+    }
+}
+
+/// Collects `--flag value` pairs.
+#[derive(Debug, Default)]
+struct Arguments(Vec<String>);
+
+impl Arguments {
+    fn flag(&mut self, name: &str) {
+        self.0.push(format!("--{name}"));
+    }
+
+    fn value(&mut self, name: &str, value: impl ToString) {
+        self.flag(name);
+        self.0.push(value.to_string());
+    }
+
+    /// Model path and the name that clients use.
+    fn model(&mut self, path_flag: &str, plan: &DeploymentPlan) {
+        self.value(path_flag, plan.model.path.as_ref().unwrap_or(&plan.model.id));
+        self.value("served-model-name", &plan.model.served_name);
+    }
+
+    fn disaggregation(&mut self, role: Role) {
+        if let Some(mode) = role.disaggregation_mode() {
+            self.value("disaggregation-mode", mode);
+        }
+    }
+}

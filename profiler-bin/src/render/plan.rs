@@ -1,0 +1,110 @@
+//! What a deployment is rendered from: every decision is made, nothing is looked up.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use dgdr_perf_model::{Backend, KvQuant, MemoryFraction, ParallelMapping};
+use dgdr_types::ImageReference;
+
+/// A deployment with everything decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeploymentPlan {
+    /// Name of the deployment.
+    pub name: String,
+    /// Namespace, when it is fixed.
+    pub namespace: Option<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// The model.
+    pub model: ModelLocation,
+    /// The engine.
+    pub backend: Backend,
+    /// Image of all components.
+    pub image: ImageReference,
+    /// The workers.
+    pub layout: PlanLayout,
+    /// GPUs of a node.
+    pub gpus_per_node: NonZeroU32,
+    /// How requests find a worker.
+    pub router: RouterMode,
+    /// Whether code that comes with the checkpoint may run.
+    pub trust: TrustRemoteCode,
+    /// Version of the runtime, where the image tag does not tell.
+    pub runtime_version_override: Option<String>,
+}
+
+/// How requests find a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouterMode {
+    /// In turn.
+    RoundRobin,
+    /// To the worker that holds most of the prompt's KV cache.
+    KvAware,
+}
+
+/// Whether code that comes with a checkpoint may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrustRemoteCode {
+    /// No.
+    No,
+    /// The user says yes.
+    Yes,
+}
+
+/// The model and where its weights are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelLocation {
+    /// Hub name.
+    pub id: String,
+    /// Name that clients use.
+    pub served_name: String,
+    /// Path of the weights inside the pods; none to take them from the hub.
+    pub path: Option<String>,
+    /// Claim with weights.
+    pub cache: Option<ModelCacheMount>,
+}
+
+/// A claim with weights, and where it is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelCacheMount {
+    /// Name of the claim.
+    pub claim: String,
+    /// Path in every pod.
+    pub mount_path: String,
+}
+
+/// The workers of a deployment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlanLayout {
+    /// Prefill and decode in one engine.
+    Aggregated {
+        /// The engine.
+        worker: WorkerPlan,
+    },
+    /// An engine for each role.
+    Disaggregated {
+        /// The prefill engine.
+        prefill: WorkerPlan,
+        /// The decode engine.
+        decode: WorkerPlan,
+    },
+}
+
+/// Engines of one role.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerPlan {
+    /// How each spreads the model.
+    pub mapping: ParallelMapping,
+    /// How many there are.
+    pub replicas: u32,
+    /// Requests in flight in each.
+    pub max_batch_size: u32,
+    /// Tokens of its largest step.
+    pub max_num_tokens: u32,
+    /// Tokens of the longest request: what the model allows and the KV cache holds.
+    pub max_sequence_length: u64,
+    /// Memory that it may use, as ranked.
+    pub memory_fraction: MemoryFraction,
+    /// Format of its KV cache.
+    pub kv: KvQuant,
+}

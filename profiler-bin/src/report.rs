@@ -1,0 +1,7 @@
+//! Results as people read them on a terminal.
+
+mod decision;
+mod table;
+
+pub use decision::{Summary, summary};
+pub use table::{Align, Table};
