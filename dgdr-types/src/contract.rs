@@ -78,3 +78,50 @@ pub mod defaults {
     /// `modelCache.pvcMountPath` (schema default of upstream's CRD).
     pub const PVC_MOUNT_PATH: &str = "/opt/model-cache";
 }
+
+/// Rules across fields: one owner for what the CRD states as CEL and what [`resolve`](crate::resolve) checks.
+pub mod rules {
+    /// A rule across fields of one object.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Rule {
+        /// The rule as CEL, true where it holds; `self` is the object.
+        pub cel: &'static str,
+        /// The rule in words.
+        pub message: &'static str,
+    }
+
+    impl Rule {
+        /// An entry of `x-kubernetes-validations`.
+        #[cfg(feature = "schema")]
+        pub fn to_json(self) -> serde_json::Value {
+            serde_json::json!({"rule": self.cel, "message": self.message})
+        }
+    }
+
+    /// On the spec: thorough search measures one engine.
+    pub const MEASURED_BACKEND: Rule = Rule {
+        cel: "!has(self.searchStrategy) || self.searchStrategy != 'thorough' || (has(self.backend) && self.backend != \
+              'auto')",
+        message: "searchStrategy \"thorough\" is incompatible with backend \"auto\"",
+    };
+    /// On `workload`: the load is given in one way.
+    pub const ONE_LOAD: Rule = Rule {
+        cel: "!has(self.concurrency) || !has(self.requestRate)",
+        message: "only one of concurrency and requestRate may be given",
+    };
+    /// On `sla`: latency is bounded in one way.
+    pub const ONE_TARGET: Rule = Rule {
+        cel: "!has(self.e2eLatency) || (!has(self.ttft) && !has(self.itl))",
+        message: "give either ttft and itl, or e2eLatency alone",
+    };
+    /// On `modelCache`: a path within a volume needs the volume.
+    pub const CACHE_CLAIM: Rule = Rule {
+        cel: "!has(self.pvcModelPath) || has(self.pvcName)",
+        message: "pvcName is required with pvcModelPath",
+    };
+    /// On the whole object: names of Services and labels are made from its name.
+    pub const NAME: Rule = Rule {
+        cel: "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",
+        message: "the name must be a DNS label of at most 63 characters, since Services and labels carry it",
+    };
+}

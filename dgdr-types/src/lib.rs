@@ -12,6 +12,8 @@ mod parse;
 mod print;
 mod resolve;
 mod resolved;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod spec;
 mod yaml;
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use dgdr_units::{Milliseconds, RequestsPerSecond, Tokens, floor_count};
 
-use crate::contract::defaults;
+use crate::contract::{defaults, rules};
 use crate::error::DgdrError;
 use crate::finding::Findings;
 use crate::image::{ImageReference, RuntimeVersion};
@@ -169,7 +169,7 @@ impl Resolver<'_> {
     fn check_strategy(&mut self, strategy: SearchStrategy, backend: BackendChoice) {
         if strategy == SearchStrategy::Thorough && backend == BackendChoice::Auto {
             let fault = Fault::new(
-                "is incompatible with spec.backend \"auto\"",
+                rules::MEASURED_BACKEND.message,
                 "set spec.backend to a specific backend (sglang, trtllm, or vllm)",
             );
             self.fault("spec.searchStrategy", Some("\"thorough\"".to_owned()), fault);
@@ -232,7 +232,7 @@ impl Resolver<'_> {
             if pvc_model_path.is_some() {
                 let fix =
                     "name a PersistentVolumeClaim in the namespace of the request, or remove modelCache";
-                let fault = Fault::new("is required with pvcModelPath", fix);
+                let fault = Fault::new(rules::CACHE_CLAIM.message, fix);
                 self.fault("spec.modelCache.pvcName", None, fault);
             } else if !self.has_fault_at("spec.modelCache.pvcName") {
                 self.warnings
@@ -258,7 +258,7 @@ impl Resolver<'_> {
         let osl = self.tokens("spec.workload.osl", osl, defaults::OSL);
         if concurrency.is_some() && request_rate.is_some() {
             let fault = Fault::new(
-                "only one of concurrency and requestRate may be given",
+                rules::ONE_LOAD.message,
                 "remove spec.workload.concurrency or spec.workload.requestRate",
             );
             self.fault("spec.workload", None, fault);
@@ -335,7 +335,7 @@ impl Resolver<'_> {
         } = given;
         if e2e_latency.is_some() && (ttft.is_some() || itl.is_some()) {
             let fault = Fault::new(
-                "give either ttft and itl, or e2eLatency alone",
+                rules::ONE_TARGET.message,
                 "remove spec.sla.e2eLatency, or both spec.sla.ttft and spec.sla.itl",
             );
             self.fault("spec.sla", None, fault);

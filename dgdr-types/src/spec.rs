@@ -3,6 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+#[cfg(feature = "schema")]
+use crate::contract::{defaults, rules};
+#[cfg(feature = "schema")]
+use crate::gpu_sku::GpuSku;
+
 pub mod choice;
 pub mod status;
 
@@ -15,17 +20,57 @@ pub type Open = Map<String, Value>;
 /// The spec of a DynamoGraphDeploymentRequest `nvidia.com/v1beta1`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-validations" = [rules::MEASURED_BACKEND.to_json()])))]
+#[cfg_attr(
+    feature = "kube",
+    derive(kube::CustomResource),
+    kube(
+        group = "nvidia.com",
+        version = "v1beta1",
+        kind = "DynamoGraphDeploymentRequest",
+        plural = "dynamographdeploymentrequests",
+        singular = "dynamographdeploymentrequest",
+        shortname = "dgdr",
+        namespaced,
+        status = "DgdrStatus",
+        derive = "PartialEq",
+        doc = "A model to deploy, with the latencies to hold; the operator finds and deploys the configuration.",
+        printcolumn(name = "Model", type_ = "string", json_path = ".spec.model"),
+        printcolumn(name = "Backend", type_ = "string", json_path = ".spec.backend"),
+        printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+        printcolumn(name = "Profiling", type_ = "string", json_path = ".status.profilingPhase"),
+        printcolumn(
+            name = "Reason",
+            type_ = "string",
+            json_path = r#".status.conditions[?(@.type=="Succeeded")].reason"#
+        ),
+        printcolumn(
+            name = "Message",
+            type_ = "string",
+            json_path = r#".status.conditions[?(@.type=="Succeeded")].message"#
+        ),
+        printcolumn(name = "DGD", type_ = "string", json_path = ".status.dgdName"),
+        printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    )
+)]
 pub struct DgdrSpec {
     /// Model: a Hugging Face id such as `Qwen/Qwen3-32B`, or an absolute path in the container.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Inference engine; `auto` compares all three.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = BackendChoice::Auto)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<BackendChoice>,
     /// Container image; the images of engine, frontend and planner are its siblings in registry and tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Version of the runtime, `x.y.z`, where the image's tag does not state one.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = r"^(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){2}$"))
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_version_override: Option<String>,
     /// Engine version whose measurements the simulation uses; the newest known when unset.
@@ -50,9 +95,11 @@ pub struct DgdrSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub features: Option<FeaturesSpec>,
     /// Simulate (`rapid`) or measure on real engines (`thorough`).
+    #[cfg_attr(feature = "schema", schemars(extend("default" = SearchStrategy::Rapid)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search_strategy: Option<SearchStrategy>,
     /// Deploy the result without asking.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = true)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_apply: Option<bool>,
 }
@@ -60,6 +107,8 @@ pub struct DgdrSpec {
 /// Volume that already holds the weights.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-validations" = [rules::CACHE_CLAIM.to_json()])))]
 pub struct ModelCacheSpec {
     /// Name of the PersistentVolumeClaim, in the namespace of the DGDR.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +117,7 @@ pub struct ModelCacheSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pvc_model_path: Option<String>,
     /// Where the volume is mounted in every container.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = defaults::PVC_MOUNT_PATH)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pvc_mount_path: Option<String>,
 }
@@ -75,20 +125,26 @@ pub struct ModelCacheSpec {
 /// GPUs to plan for.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HardwareSpec {
     /// GPU system, for example `h200_sxm`. Files may also give a product such as `H100-SXM5-80GB`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = GpuSku::NAMES)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu_sku: Option<String>,
     /// Memory of one GPU, MiB.
+    #[cfg_attr(feature = "schema", schemars(range(min = 8192)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vram_mb: Option<f64>,
     /// GPUs that the deployment may use in all.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_gpus: Option<i32>,
     /// GPUs of one node.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_gpus_per_node: Option<i32>,
     /// Most GPUs that one engine may span. An extension: upstream's operator drops it.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_num_gpus_per_engine: Option<i32>,
     /// Link between the GPUs of a node, for example `nvlink` or `pcie`.
@@ -102,17 +158,23 @@ pub struct HardwareSpec {
 /// Traffic to plan for.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-validations" = [rules::ONE_LOAD.to_json()])))]
 pub struct WorkloadSpec {
     /// Mean input length, tokens.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1), extend("default" = defaults::ISL)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub isl: Option<i32>,
     /// Mean output length, tokens.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1), extend("default" = defaults::OSL)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub osl: Option<i32>,
     /// Requests in flight that the deployment must carry; excludes `requestRate`.
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = 0, "exclusiveMinimum" = true)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<f64>,
     /// Requests per second that the deployment must carry; excludes `concurrency`.
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = 0, "exclusiveMinimum" = true)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_rate: Option<f64>,
 }
@@ -120,14 +182,19 @@ pub struct WorkloadSpec {
 /// Latency targets: `ttft` and `itl` together, or `e2eLatency` alone.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-validations" = [rules::ONE_TARGET.to_json()])))]
 pub struct SlaSpec {
     /// Time to first token, milliseconds.
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = 0, "exclusiveMinimum" = true)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft: Option<f64>,
     /// Time between tokens, milliseconds.
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = 0, "exclusiveMinimum" = true)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub itl: Option<f64>,
     /// Time of a whole request, milliseconds.
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = 0, "exclusiveMinimum" = true)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub e2e_latency: Option<f64>,
     /// What to favour where the targets leave a choice.
@@ -138,14 +205,18 @@ pub struct SlaSpec {
 /// Changes to what is generated.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OverridesSpec {
     /// Parts of the profiling Job's `batch/v1` JobSpec, merged into ours; `containers` may be left out.
+    #[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-preserve-unknown-fields" = true)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profiling_job: Option<Open>,
     /// Parts of the generated DynamoGraphDeployment, merged over it; `metadata.name` names it.
+    #[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-preserve-unknown-fields" = true)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dgd: Option<Open>,
     /// Let engines run code that comes with the checkpoint.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = false)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust_remote_code: Option<bool>,
 }
@@ -153,8 +224,10 @@ pub struct OverridesSpec {
 /// Optional parts of the deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FeaturesSpec {
     /// Settings of the SLA planner; its presence, even empty, adds the planner.
+    #[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-preserve-unknown-fields" = true)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planner: Option<Open>,
     /// Simulated engines in place of real ones.
@@ -168,6 +241,7 @@ pub struct FeaturesSpec {
 /// A feature that is on or off.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SwitchSpec {
     /// Whether it is on; unset is off.
     #[serde(skip_serializing_if = "Option::is_none")]

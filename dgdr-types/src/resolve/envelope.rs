@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::reader::{Fault, Report, read_field, shown};
-use crate::contract::{API_VERSION, KIND};
+use crate::contract::{API_VERSION, KIND, rules};
 use crate::finding::nearest;
 use crate::names::DgdrName;
 use crate::spec::DgdrSpec;
@@ -91,10 +91,7 @@ fn read_metadata(metadata: Option<&Value>, report: &mut Report<'_>) -> (Option<D
     let name: Option<String> = read_field(fields.get("name"), "metadata.name", report);
     let parsed = name.clone().and_then(|name| DgdrName::new(name).ok());
     if let (Some(name), None) = (name, &parsed) {
-        let fault = Fault::new(
-            "must be a DNS label of at most 63 characters, since Services and labels carry it",
-            "use a-z, 0-9 and '-', first and last no '-'",
-        );
+        let fault = Fault::new(rules::NAME.message, "use a-z, 0-9 and '-', first and last no '-'");
         report.fault("metadata.name", Some(format!("{name:?}")), fault);
     }
     (

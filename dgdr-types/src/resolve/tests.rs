@@ -93,7 +93,7 @@ fn an_empty_planner_is_a_planner() {
 fn doubtful_requests_warn() {
     let request = resolve_text(
         "model: m\nhardware: {gpuSku: gb200_sxm, totalGpus: 2, numGpusPerNode: 4, maxNumGpusPerEngine: 8}\n\
-         workload: {concurrency: 2.5}\nsla: {ttft: 300}\n",
+         modelCache: {}\nworkload: {concurrency: 2.5}\nsla: {ttft: 300}\n",
     )
     .unwrap();
     assert_eq!(request.hardware.gpu_sku, Some(GpuSku::Gb200));
@@ -164,7 +164,7 @@ fn each_rule_has_its_words() {
         "model: 7\n",
         "model: a b\n",
         "model: m\nmodelCache: {pvcModelPath: x}\n",
-        "model: m\nmodelCache: {}\n",
+        "model: m\nmodelCache: {pvcName: \"\"}\n",
         "model: m\nhardware: {gpuSku: rtx4090}\n",
         "model: m\nhardware: {gpuSku: h20_sxm}\n",
         "model: m\nhardware: {totalGpus: 3000000000}\n",
