@@ -86,6 +86,14 @@ pub fn crd() -> Value {
             "x-kubernetes-validations".to_owned(),
             json!([crate::contract::rules::NAME.to_json()]),
         );
+        if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
+            let text = json!({"type": "string"});
+            properties.extend([
+                ("apiVersion".to_owned(), text.clone()),
+                ("kind".to_owned(), text),
+                ("metadata".to_owned(), json!({"type": "object"})),
+            ]);
+        }
     }
     if let Some(metadata) = crd.pointer_mut("/metadata").and_then(Value::as_object_mut) {
         // As upstream's: removing the chart must not remove the requests.
@@ -102,11 +110,15 @@ pub fn crd() -> Value {
 #[cfg(feature = "kube")]
 fn structural(schema: &mut Map<String, Value>) {
     schema.remove("nullable");
+    if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        values.retain(|value| !value.is_null());
+    }
     if schema.contains_key("x-kubernetes-preserve-unknown-fields") {
         schema.remove("additionalProperties");
     }
     schema.retain(|key, value| key != "default" || !(value.is_null() || *value == json!([])));
 }
 
-#[cfg(all(test, feature = "kube"))]
+#[cfg(test)]
+#[cfg(feature = "kube")]
 mod tests;

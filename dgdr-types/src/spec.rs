@@ -21,7 +21,10 @@ pub type Open = Map<String, Value>;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-validations" = [rules::MEASURED_BACKEND.to_json()])))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(extend("required" = ["model"], "x-kubernetes-validations" = [rules::MEASURED_BACKEND.to_json()]))
+)]
 #[cfg_attr(
     feature = "kube",
     derive(kube::CustomResource),
@@ -36,22 +39,14 @@ pub type Open = Map<String, Value>;
         status = "DgdrStatus",
         derive = "PartialEq",
         doc = "A model to deploy, with the latencies to hold; the operator finds and deploys the configuration.",
-        printcolumn(name = "Model", type_ = "string", json_path = ".spec.model"),
-        printcolumn(name = "Backend", type_ = "string", json_path = ".spec.backend"),
-        printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-        printcolumn(name = "Profiling", type_ = "string", json_path = ".status.profilingPhase"),
-        printcolumn(
-            name = "Reason",
-            type_ = "string",
-            json_path = r#".status.conditions[?(@.type=="Succeeded")].reason"#
-        ),
-        printcolumn(
-            name = "Message",
-            type_ = "string",
-            json_path = r#".status.conditions[?(@.type=="Succeeded")].message"#
-        ),
-        printcolumn(name = "DGD", type_ = "string", json_path = ".status.dgdName"),
-        printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+        printcolumn = r#"{"name": "Model", "type": "string", "jsonPath": ".spec.model"}"#,
+        printcolumn = r#"{"name": "Backend", "type": "string", "jsonPath": ".spec.backend"}"#,
+        printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase"}"#,
+        printcolumn = r#"{"name": "Profiling", "type": "string", "jsonPath": ".status.profilingPhase"}"#,
+        printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Succeeded\")].reason"}"#,
+        printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Succeeded\")].message"}"#,
+        printcolumn = r#"{"name": "DGD", "type": "string", "jsonPath": ".status.dgdName"}"#,
+        printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
     )
 )]
 pub struct DgdrSpec {

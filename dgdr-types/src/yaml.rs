@@ -37,7 +37,9 @@ pub(crate) fn read(text: &str) -> Result<Located, DgdrError> {
 
 /// Writes a value as one YAML document.
 pub(crate) fn write<T: serde::Serialize>(value: &T) -> Result<String, DgdrError> {
-    serde_saphyr::to_string(value).map_err(|error| DgdrError::Unprintable { message: error.to_string() })
+    serde_saphyr::to_string(value).map_err(|error| DgdrError::Unprintable {
+        message: error.to_string(),
+    })
 }
 
 fn position(location: &serde_saphyr::Location) -> Option<Position> {

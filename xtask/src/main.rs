@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "codegen")]
+mod codegen;
 #[cfg(feature = "perf-data")]
 mod model_registry;
 #[cfg(feature = "perf-data")]
 mod perf_data;
-#[cfg(not(feature = "perf-data"))]
+#[cfg(not(all(feature = "codegen", feature = "perf-data")))]
 mod reexec;
 mod suite;
 mod workspace;
@@ -25,6 +27,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Write the CRD, the JSON Schema and the field reference of the DGDR (rebuilds xtask with what that needs)
+    #[cfg(feature = "codegen")]
+    Codegen(codegen::CodegenArgs),
+    /// Write the CRD, the JSON Schema and the field reference of the DGDR (rebuilds xtask with what that needs)
+    #[cfg(not(feature = "codegen"))]
+    #[command(disable_help_flag = true)]
+    Codegen(reexec::PassedArgs),
     /// Pack the measured kernel tables and the model registry (rebuilds xtask with what that needs)
     #[cfg(feature = "perf-data")]
     PerfData(perf_data::PerfDataArgs),
@@ -49,6 +58,10 @@ fn main() -> ExitCode {
 
 fn run(task: &Task) -> anyhow::Result<ExitCode> {
     match task {
+        #[cfg(feature = "codegen")]
+        Task::Codegen(args) => codegen::run(*args).map(|()| ExitCode::SUCCESS),
+        #[cfg(not(feature = "codegen"))]
+        Task::Codegen(args) => reexec::with_feature("codegen", "codegen", args),
         #[cfg(feature = "perf-data")]
         Task::PerfData(args) => perf_data::run(args).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "perf-data"))]

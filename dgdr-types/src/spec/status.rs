@@ -46,7 +46,15 @@ pub struct DgdrStatus {
 pub struct Condition {
     /// Type in CamelCase, for example `Profiling`.
     #[serde(rename = "type")]
-    #[cfg_attr(feature = "schema", schemars(length(max = 316)))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            length(max = 316),
+            regex(
+                pattern = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
+            )
+        )
+    )]
     pub kind: String,
     /// Whether it holds.
     pub status: ConditionStatus,
