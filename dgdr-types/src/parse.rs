@@ -128,13 +128,11 @@ fn set_value(argument: &str, text: &str) -> Result<Value, DgdrError> {
     }
     match yaml::read(text) {
         Ok(value) => Ok(value.into_value("", &mut |_, _| {})),
-        Err(error) => {
-            let message = error.to_string();
-            Err(DgdrError::SetValue {
-                argument: argument.to_owned(),
-                message,
-            })
-        }
+        Err(DgdrError::Syntax { message, .. }) => Err(DgdrError::SetValue {
+            argument: argument.to_owned(),
+            message,
+        }),
+        Err(other) => Err(other),
     }
 }
 

@@ -9,18 +9,16 @@ use crate::error::DgdrError;
 use crate::finding::Findings;
 use crate::image::{ImageReference, RuntimeVersion};
 use crate::parse::RawRequest;
-use crate::resolved::{
-    Assumed, Features, Load, ModelCache, Overrides, PlannerSettings, ResolvedRequest, Sla, Workload,
-};
+use crate::resolved::{Assumed, Features, Load, ModelCache, PlannerSettings, ResolvedRequest, Sla, Workload};
 use crate::spec::{
-    BackendChoice, DgdrSpec, FeaturesSpec, ModelCacheSpec, OverridesSpec, SearchStrategy, SlaSpec,
-    SwitchSpec, WorkloadSpec,
+    BackendChoice, DgdrSpec, FeaturesSpec, ModelCacheSpec, SearchStrategy, SlaSpec, SwitchSpec, WorkloadSpec,
 };
 use envelope::Envelope;
 use reader::{Fault, Report};
 
 mod envelope;
 mod hardware;
+mod overrides;
 mod reader;
 
 /// Checks a request and fills its defaults.
@@ -90,6 +88,7 @@ impl Resolver<'_> {
         self.check_strategy(search_strategy, backend);
         let image = self.image(image);
         let runtime_version_override = self.runtime_version(runtime_version_override);
+        self.check_version_is_known(image.as_ref(), runtime_version_override);
         let model_cache = model_cache.and_then(|cache| self.model_cache(cache));
         let hardware = self.hardware(hardware.unwrap_or_default());
         let (workload, load) = self.workload(workload.unwrap_or_default());
@@ -113,7 +112,7 @@ impl Resolver<'_> {
             search_strategy,
             auto_apply,
             features: resolve_features(features.unwrap_or_default()),
-            overrides: resolve_overrides(overrides.unwrap_or_default()),
+            overrides: self.overrides(overrides.unwrap_or_default()),
             warnings: Vec::new(),
             assumed: Vec::new(),
         })
@@ -204,6 +203,18 @@ impl Resolver<'_> {
             self.fault("spec.runtimeVersionOverride", Some(format!("{text:?}")), fault);
         }
         parsed
+    }
+
+    /// Upstream's admission webhook refuses such a request; a file can still be profiled.
+    fn check_version_is_known(&mut self, image: Option<&ImageReference>, given: Option<RuntimeVersion>) {
+        let Some(image) = image.filter(|image| image.tagged_version().is_none()) else {
+            return;
+        };
+        if given.is_none() && !self.has_fault_at("spec.runtimeVersionOverride") {
+            self.warnings.push(format!(
+                "spec.runtimeVersionOverride: the tag of {image} states no version; a cluster asks for the override then"
+            ));
+        }
     }
 
     fn model_cache(&mut self, given: ModelCacheSpec) -> Option<ModelCache> {
@@ -382,19 +393,6 @@ fn resolve_features(given: FeaturesSpec) -> Features {
         planner: planner.map(PlannerSettings),
         mocker: is_on(mocker),
         kv_router: is_on(kv_router),
-    }
-}
-
-fn resolve_overrides(given: OverridesSpec) -> Overrides {
-    let OverridesSpec {
-        profiling_job,
-        dgd,
-        trust_remote_code,
-    } = given;
-    Overrides {
-        profiling_job,
-        dgd,
-        trust_remote_code: trust_remote_code.unwrap_or(false),
     }
 }
 

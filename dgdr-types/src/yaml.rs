@@ -29,9 +29,13 @@ pub(crate) enum Plain {
 pub(crate) fn read(text: &str) -> Result<Located, DgdrError> {
     let mut options = serde_saphyr::Options::default();
     options.legacy_octal_numbers = true;
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| DgdrError::Syntax {
-        position: error.location().as_ref().and_then(position),
-        message: error.to_string().trim_end().to_owned(),
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let rendered = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+        DgdrError::Syntax {
+            position: error.location().as_ref().and_then(position),
+            // The reader's own prefix would stand in the middle of our sentence.
+            message: rendered.trim_end().trim_start_matches("error: ").to_owned(),
+        }
     })
 }
 

@@ -83,8 +83,35 @@ fn what_sets_nothing_is_refused() {
         blocked.to_string(),
         "`spec.model.name=3` cannot be set: spec.model is a text, which has no fields"
     );
-    assert!(matches!(
-        apply_set(&mut request, "spec.sla=[1"),
-        Err(DgdrError::SetValue { .. })
-    ));
+    let no_yaml = apply_set(&mut request, "spec.sla=[1").unwrap_err().to_string();
+    assert!(
+        no_yaml.starts_with("`spec.sla=[1` cannot be set: its value is not YAML: line 1 column 1: "),
+        "{no_yaml}"
+    );
+}
+
+/// What a reader of each message sees.
+#[test]
+fn syntax_errors_show_the_place() {
+    let texts = [
+        "model: m\nsla:\n  ttft: [1\n",
+        "model: m\nmodel: n\n",
+        "spec:\n  model: m\n backend: vllm\n",
+        "spec:\n\tmodel: m\n",
+        "sla: {ttft: .nan}\n",
+        "model: *unknown\n",
+        "model: m\n---\nmodel: n\n",
+        "{\"model\": \"m\",, }",
+    ];
+    let told: Vec<String> = texts
+        .iter()
+        .map(|text| format!("{text}=> {}\n", parse_request(text).unwrap_err()))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn errors_travel_between_threads() {
+    fn travels<T: Send + Sync + 'static>() {}
+    travels::<DgdrError>();
 }

@@ -62,7 +62,7 @@ fn check_type(fields: &Map<String, Value>, report: &mut Report<'_>) {
     if let Some(given) = api_version.filter(|given| given != API_VERSION) {
         let fault = Fault::new(
             format!("must be {API_VERSION}"),
-            "convert the object (the API server does, on `kubectl get dgdr.v1beta1.nvidia.com`)",
+            "convert the object (the API server does, on `kubectl get dynamographdeploymentrequests.v1beta1.nvidia.com`)",
         );
         report.fault("apiVersion", Some(format!("{given:?}")), fault);
     }

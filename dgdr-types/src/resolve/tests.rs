@@ -92,7 +92,7 @@ fn an_empty_planner_is_a_planner() {
 #[test]
 fn doubtful_requests_warn() {
     let request = resolve_text(
-        "model: m\nhardware: {gpuSku: gb200_sxm, totalGpus: 2, numGpusPerNode: 4, maxNumGpusPerEngine: 8}\n\
+        "model: m\nimage: vllm-runtime:latest\nhardware: {gpuSku: gb200_sxm, totalGpus: 2, numGpusPerNode: 4, maxNumGpusPerEngine: 8}\n\
          modelCache: {}\nworkload: {concurrency: 2.5}\nsla: {ttft: 300}\n",
     )
     .unwrap();
@@ -175,6 +175,7 @@ fn each_rule_has_its_words() {
         "model: m\nsla: {e2eLatency: 10, itl: 5}\n",
         "spec: {v1beta2: {}}\n",
         "specs: {model: m}\nkind: DynamoGraphDeploymentRequest\n",
+        "model: m\noverrides: {dgd: {apiVersion: v1, kind: Pod, metadata: {name: A}, status: {}}}\n",
         "- model: m\n",
         "just words\n",
     ];
