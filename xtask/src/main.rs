@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 #[cfg(feature = "codegen")]
 mod codegen;
@@ -15,6 +15,7 @@ mod perf_data;
 #[cfg(not(all(feature = "codegen", feature = "perf-data")))]
 mod reexec;
 mod suite;
+mod tidy;
 mod workspace;
 
 /// Generates and checks what is committed.
@@ -41,6 +42,8 @@ enum Task {
     #[cfg(not(feature = "perf-data"))]
     #[command(disable_help_flag = true)]
     PerfData(reexec::PassedArgs),
+    /// Check the rules that neither compiler nor clippy checks
+    Tidy,
     /// Run every check that this machine can run
     Test(suite::SuiteArgs),
 }
@@ -66,6 +69,15 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::PerfData(args) => perf_data::run(args).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "perf-data"))]
         Task::PerfData(args) => reexec::with_feature("perf-data", "perf-data", args),
+        Task::Tidy => tidy::run(&task_names()),
         Task::Test(args) => suite::run(*args),
     }
+}
+
+/// The names of all tasks, as the command line knows them.
+fn task_names() -> Vec<String> {
+    Cli::command()
+        .get_subcommands()
+        .map(|task| task.get_name().to_owned())
+        .collect()
 }

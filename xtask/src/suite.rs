@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 mod cargo_test;
-mod report;
+pub(crate) mod report;
 mod stages;
 
 use report::Report;

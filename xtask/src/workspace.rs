@@ -22,8 +22,39 @@ pub(crate) fn cargo() -> Command {
 /// What `cargo metadata` says about the workspace.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Metadata {
+    /// The workspace's members.
+    pub(crate) packages: Vec<Package>,
     /// Where cargo builds.
     pub(crate) target_directory: PathBuf,
+}
+
+/// A member of the workspace.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Package {
+    /// Its name on the registry.
+    pub(crate) name: String,
+    /// What it uses, of every kind.
+    pub(crate) dependencies: Vec<Dependency>,
+    /// What is built from it.
+    pub(crate) targets: Vec<Target>,
+}
+
+/// A dependency as a manifest declares it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Dependency {
+    /// Its name on the registry.
+    pub(crate) name: String,
+    /// Where it is, when it is ours.
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// A library, binary, test or bench.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Target {
+    /// Which of them.
+    pub(crate) kind: Vec<String>,
+    /// Its root.
+    pub(crate) src_path: PathBuf,
 }
 
 impl Metadata {

@@ -20,11 +20,16 @@ pub(super) struct Stage {
 }
 
 /// All stages.
-pub(super) const STAGES: [Stage; 6] = [
+pub(super) const STAGES: [Stage; 7] = [
     Stage {
         name: "format",
         meaning: "sources are formatted",
         run: format,
+    },
+    Stage {
+        name: "tidy",
+        meaning: "the rules of the house hold: layers, purity, sizes, names, links",
+        run: tidy,
     },
     Stage {
         name: "clippy",
@@ -55,6 +60,10 @@ pub(super) const STAGES: [Stage; 6] = [
 
 fn format(_report: &mut Report) -> anyhow::Result<Verdict> {
     cargo(&["fmt", "--all", "--check"], "run `cargo fmt --all`")
+}
+
+fn tidy(_report: &mut Report) -> anyhow::Result<Verdict> {
+    cargo(&["xtask", "tidy"], "tidy has findings")
 }
 
 fn clippy(_report: &mut Report) -> anyhow::Result<Verdict> {
