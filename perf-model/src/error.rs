@@ -3,7 +3,10 @@
 use dgdr_units::UnitError;
 
 use crate::backend::Backend;
+use crate::engine::OperatorName;
 use crate::mapping::ParallelMapping;
+use crate::operators::OperatorMiss;
+use crate::tables::TableError;
 
 /// Why a prediction cannot be made: what is wrong, where, and what to do.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -79,7 +82,7 @@ pub enum PerfModelError {
         tp: u32,
     },
     /// A tensor-parallel width that the memory model has no factor for.
-    #[error("TP{tp} is not a width that activations were measured for; choose 1, 2, 4, 8 or a multiple of 8")]
+    #[error("TP{tp} is not a width that activations were measured for; choose 1, 2, 4 or at least 8")]
     WidthNotCovered {
         /// Tensor-parallel width.
         tp: u32,
@@ -128,4 +131,17 @@ pub enum PerfModelError {
         /// GiB that the engine may use.
         granted_gib: f64,
     },
+    /// An operator has no measured data for a shape.
+    #[error(
+        "{operator}: {source}; choose another engine, GPU system or format, or measure with `searchStrategy: thorough`"
+    )]
+    Operator {
+        /// The operator.
+        operator: OperatorName,
+        /// What is missing.
+        source: OperatorMiss,
+    },
+    /// A system, engine or version without tables, or a damaged table.
+    #[error(transparent)]
+    Tables(#[from] TableError),
 }

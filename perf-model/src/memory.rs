@@ -14,7 +14,7 @@ use crate::system::SystemSpec;
 const MIB: f64 = 1_048_576.0;
 
 /// What a worker does, as far as its memory rules depend on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerRole {
     /// Prefill or decode alone.

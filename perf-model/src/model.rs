@@ -3,12 +3,14 @@
 mod config;
 mod family;
 mod quantization;
+mod shard;
 
 use dgdr_units::{Bytes, floor_count, real};
 use serde::{Deserialize, Serialize};
 
 pub use family::ModelFamily;
 pub use quantization::Quantization;
+pub(crate) use shard::DenseShard;
 
 use crate::error::PerfModelError;
 use crate::quant::{GemmQuant, KvQuant};
@@ -129,16 +131,8 @@ impl ModelSpec {
     /// Projections are held in `gemm`; embeddings and the output head are held in bfloat16, both counted even when
     /// tied, as engines keep two copies once the vocabulary is split.
     pub fn weight_bytes(&self, gemm: GemmQuant) -> Option<Bytes> {
-        (self.family == ModelFamily::Dense).then(|| {
-            let wide = |a: u32, b: u32| u64::from(a) * u64::from(b);
-            let attention = wide(self.heads, self.head_dim);
-            let kv = wide(self.kv_heads, self.head_dim);
-            let hidden = u64::from(self.hidden);
-            let layer = hidden * (2 * attention + 2 * kv) + 3 * wide(self.hidden, self.intermediate);
-            let embeddings = 2 * wide(self.vocabulary, self.hidden);
-            let bytes = real(layer * u64::from(self.layers)) * gemm.bytes() + 2.0 * real(embeddings);
-            Bytes::new(floor_count(bytes))
-        })
+        (self.family == ModelFamily::Dense)
+            .then(|| Bytes::new(floor_count(DenseShard::new(self, 1).weight_bytes(gemm))))
     }
 }
 

@@ -1,0 +1,180 @@
+//! One worker of an engine: what its steps cost, what it holds, and what a workload makes of both.
+//!
+//! An [`Engine`] binds every operator to its table once; after that a prediction is a few dozen table lookups and
+//! allocates nothing. The compositions restate aiconfigurator-core 0.12.0; corrections that its search applies on top
+//! (disaggregation factors) belong to the planner.
+
+mod aggregated;
+mod footprint;
+mod operator;
+mod plan;
+mod query;
+mod schedule;
+mod stages;
+
+use crate::backend::Backend;
+use crate::error::PerfModelError;
+use crate::mapping::ParallelMapping;
+use crate::memory::{MemoryFraction, MemoryFractionQuery, WorkerRole, dense_activation_factor};
+use crate::model::{ModelFamily, ModelSpec};
+use crate::quant::Precision;
+use crate::system::SystemSpec;
+use crate::tables::PerfDatabase;
+
+pub use footprint::MemoryQuery;
+pub use operator::{Operator, OperatorName, OperatorTime, Phase};
+pub use query::{
+    Aggregated, AggregatedOperators, AggregatedQuery, AggregatedSteps, ContextQuery, DecodeStepQuery,
+    GenerationQuery, KvCapacity, KvCapacityQuery, Speculation, StaticContext, StaticGeneration,
+};
+
+use plan::{Plan, PlanQuery};
+
+/// One worker of an engine, ready to be asked.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    system: &'static SystemSpec,
+    backend: Backend,
+    version: String,
+    layers: u32,
+    precision: Precision,
+    mapping: ParallelMapping,
+    speculation: Speculation,
+    plan: Plan,
+    memory: footprint::MemoryModel,
+}
+
+impl Engine {
+    /// Binds a model's operators to the tables of a system and engine.
+    ///
+    /// # Errors
+    /// [`PerfModelError::FamilyNotCovered`], [`PerfModelError::HeadsNotDivisible`], [`PerfModelError::NoExperts`] and
+    /// [`PerfModelError::WidthNotCovered`] for a model or mapping that cannot be priced, [`PerfModelError::Operator`]
+    /// for an operator without measured data.
+    pub fn new(
+        database: &PerfDatabase,
+        model: &ModelSpec,
+        precision: Precision,
+        mapping: ParallelMapping,
+    ) -> Result<Self, PerfModelError> {
+        check(database.backend(), model, mapping)?;
+        let plan = Plan::bind(PlanQuery {
+            database,
+            model,
+            precision,
+            mapping,
+        })?;
+        Ok(Self {
+            system: database.system(),
+            backend: database.backend(),
+            version: database.version().to_owned(),
+            layers: model.layers,
+            precision,
+            mapping,
+            speculation: Speculation::NONE,
+            plan,
+            memory: footprint::MemoryModel::new(database, model, precision, mapping)?,
+        })
+    }
+
+    /// The same worker with multi-token prediction.
+    #[must_use]
+    pub fn with_speculation(self, speculation: Speculation) -> Self {
+        Self {
+            plan: self.plan.with_draft_layers(speculation.drafted),
+            speculation,
+            ..self
+        }
+    }
+
+    /// The GPU system.
+    pub const fn system(&self) -> &'static SystemSpec {
+        self.system
+    }
+
+    /// The engine.
+    pub const fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Version of the engine whose kernels were measured.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The formats that it runs in.
+    pub const fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// How the model is spread.
+    pub const fn mapping(&self) -> ParallelMapping {
+        self.mapping
+    }
+
+    /// The share of memory that the engine may use in a role: what ranks a candidate also sets its engine's flag.
+    pub fn memory_fraction(&self, role: WorkerRole) -> MemoryFraction {
+        MemoryFraction::default_of(MemoryFractionQuery {
+            system: self.system,
+            backend: self.backend,
+            version: &self.version,
+            mapping: self.mapping,
+            role,
+        })
+    }
+
+    /// Requests in flight on all attention copies, when each holds `batch`.
+    fn all_copies(&self, batch: u32) -> u32 {
+        batch.saturating_mul(self.mapping.widths().attention_dp)
+    }
+}
+
+/// Every operator of a model on a mapping that has no measured data.
+///
+/// # Errors
+/// As [`Engine::new`], operators apart.
+pub(crate) fn missing_operators(
+    database: &PerfDatabase,
+    model: &ModelSpec,
+    precision: Precision,
+    mapping: ParallelMapping,
+) -> Result<Vec<PerfModelError>, PerfModelError> {
+    check(database.backend(), model, mapping)?;
+    Ok(PlanQuery {
+        database,
+        model,
+        precision,
+        mapping,
+    }
+    .missing())
+}
+
+/// What can be said of a model and a mapping without tables.
+fn check(backend: Backend, model: &ModelSpec, mapping: ParallelMapping) -> Result<(), PerfModelError> {
+    if model.family != ModelFamily::Dense {
+        return Err(PerfModelError::FamilyNotCovered {
+            model: model.name.clone(),
+            family: model.family.describe(),
+        });
+    }
+    let widths = mapping.widths();
+    if widths.moe_tp * widths.moe_ep > 1 {
+        return Err(PerfModelError::NoExperts {
+            model: model.name.clone(),
+            mapping,
+        });
+    }
+    if !model.heads.is_multiple_of(widths.tp) {
+        return Err(PerfModelError::HeadsNotDivisible {
+            model: model.name.clone(),
+            heads: model.heads,
+            tp: widths.tp,
+        });
+    }
+    dense_activation_factor(backend, widths.tp)
+        .map(|_| ())
+        .ok_or(PerfModelError::WidthNotCovered { tp: widths.tp })
+}
+
+#[cfg(test)]
+mod tests;

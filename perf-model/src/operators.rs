@@ -1,0 +1,27 @@
+//! What one operator costs: measured tables, interpolated and extrapolated as AIConfigurator 0.12 does, and closed forms.
+//!
+//! A cost handle is resolved once per operator of a model (which slice, which neighbouring sites, which heads); asking
+//! it for a latency then allocates nothing. Handles own what they need and can be shared between threads.
+
+mod all_reduce;
+mod attention_slice;
+mod closed_form;
+mod context_attention;
+mod curve;
+mod gemm;
+mod generation_attention;
+mod hold;
+mod miss;
+mod nccl;
+pub mod roofline;
+mod scaling;
+
+pub use all_reduce::AllReduceCost;
+pub use closed_form::{PointToPoint, elementwise, embedding, point_to_point};
+pub use context_attention::{ContextAttentionCost, ContextAttentionShape, ContextTokens};
+pub use gemm::{GemmCost, GemmShape};
+pub use generation_attention::{GenerationAttentionCost, GenerationAttentionShape, GenerationTokens};
+pub use miss::OperatorMiss;
+pub use nccl::{Collective, NcclCost};
+
+pub(crate) use miss::Measured;

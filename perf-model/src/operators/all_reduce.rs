@@ -1,0 +1,61 @@
+//! All-reduce by the engine's own kernel.
+
+use super::curve::Curve;
+use super::miss::{Measured, OperatorMiss};
+use crate::{OperatorLatency, SystemSpec};
+
+const TABLE: &str = "custom_allreduce";
+
+/// Cost of an all-reduce among a fixed number of GPUs.
+#[derive(Debug, Clone)]
+pub struct AllReduceCost {
+    /// None for a single GPU, which has nothing to reduce.
+    measured: Option<(Curve, f64)>,
+}
+
+impl AllReduceCost {
+    pub(crate) fn resolve(measured: Measured<'_>, gpus: u32) -> Result<Self, OperatorMiss> {
+        if gpus <= 1 {
+            return Ok(Self { measured: None });
+        }
+        let node = measured.system.gpus_per_node;
+        let curve = curve_of(measured, TABLE, &[gpus.min(node)])?
+            .ok_or_else(|| measured.not_measured(TABLE, format!("num_gpus {}", gpus.min(node))))?;
+        let factor = if gpus > node { beyond(measured.system, node, gpus) } else { 1.0 };
+        Ok(Self {
+            measured: Some((curve, factor)),
+        })
+    }
+
+    /// Latency of reducing `elements` elements (tokens × hidden size).
+    ///
+    /// AIConfigurator looks the number of elements up where the table counts bytes; kept, because the predictions are
+    /// compared with it.
+    ///
+    /// # Errors
+    /// None at present; the signature is that of the other operators.
+    pub fn latency(&self, elements: u64) -> Result<OperatorLatency, OperatorMiss> {
+        Ok(self.measured.as_ref().map_or(OperatorLatency::ZERO, |(curve, factor)| {
+            curve.proportional(elements).times(*factor)
+        }))
+    }
+}
+
+/// The curve over message sizes of one slice; none where it was not measured.
+pub(super) fn curve_of(
+    measured: Measured<'_>,
+    table: &'static str,
+    key: &[u32],
+) -> Result<Option<Curve>, OperatorMiss> {
+    let directory = measured.directory(table)?;
+    match directory.find(key) {
+        Some(slice) => Ok(Curve::of_row(&*measured.file.grid(directory, slice)?, 0)),
+        None => Ok(None),
+    }
+}
+
+/// What a ring over `gpus` costs relative to the largest measured one: more data travels, over a slower link.
+pub(super) fn beyond(system: &SystemSpec, measured: u32, gpus: u32) -> f64 {
+    let travels = |ranks: u32| (f64::from(ranks) - 1.0) / f64::from(ranks);
+    travels(gpus) / travels(measured) * system.p2p_bandwidth(measured) / system.p2p_bandwidth(gpus)
+}

@@ -1,0 +1,130 @@
+//! Latency over one sorted axis.
+
+use dgdr_units::real;
+
+use crate::tables::Grid;
+use crate::{OperatorLatency, Source};
+
+/// Where a coordinate lies among sorted ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bracket {
+    /// It is one of them.
+    At(usize),
+    /// It lies between this one and the next.
+    Above(usize),
+    /// It lies below the first or above the last.
+    Outside,
+}
+
+/// Finds a coordinate among ascending `keys`.
+pub(super) fn bracket(keys: &[u64], coordinate: u64) -> Bracket {
+    match keys.binary_search(&coordinate) {
+        Ok(position) => Bracket::At(position),
+        Err(0) => Bracket::Outside,
+        Err(position) if position == keys.len() => Bracket::Outside,
+        Err(position) => Bracket::Above(position - 1),
+    }
+}
+
+/// How far `coordinate` is from `low` to `high`, 0 to 1.
+pub(super) fn fraction(low: u64, coordinate: u64, high: u64) -> f64 {
+    (real(coordinate) - real(low)) / (real(high) - real(low))
+}
+
+/// Measured points along one axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Curve {
+    /// Ascending.
+    pub(super) keys: Box<[u64]>,
+    /// Milliseconds at each key.
+    pub(super) ms: Box<[f64]>,
+}
+
+impl Curve {
+    /// The measured points of one row of a grid's innermost axis; none when the row is empty.
+    pub(super) fn of_row(grid: &Grid, row: usize) -> Option<Self> {
+        let axis = grid.axes().last()?;
+        let start = row * axis.len();
+        let points: Vec<(u64, f64)> = axis
+            .iter()
+            .enumerate()
+            .filter_map(|(offset, key)| Some((u64::from(*key), grid.latency(start + offset)?)))
+            .collect();
+        if points.is_empty() {
+            return None;
+        }
+        Some(Self {
+            keys: points.iter().map(|(key, _)| *key).collect(),
+            ms: points.iter().map(|(_, ms)| *ms).collect(),
+        })
+    }
+
+    /// Linear between points.
+    pub(super) fn inside(&self, coordinate: u64) -> Option<OperatorLatency> {
+        match bracket(&self.keys, coordinate) {
+            Bracket::At(position) => Some(OperatorLatency {
+                ms: self.ms[position],
+                source: Source::Measured,
+            }),
+            Bracket::Above(position) => {
+                let weight = fraction(self.keys[position], coordinate, self.keys[position + 1]);
+                let (low, high) = (self.ms[position], self.ms[position + 1]);
+                Some(OperatorLatency {
+                    ms: (high - low).mul_add(weight, low),
+                    source: Source::Interpolated,
+                })
+            }
+            Bracket::Outside => None,
+        }
+    }
+
+    /// Linear between points; beyond them, proportional to the coordinate from the nearest end.
+    pub(super) fn proportional(&self, coordinate: u64) -> OperatorLatency {
+        self.inside(coordinate).unwrap_or_else(|| {
+            let end = if coordinate < self.keys[0] { 0 } else { self.keys.len() - 1 };
+            OperatorLatency {
+                ms: self.ms[end] * real(coordinate) / real(self.keys[end]),
+                source: Source::Extrapolated,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+    use proptest::prelude::*;
+
+    use super::Curve;
+    use crate::Source;
+
+    fn curve() -> Curve {
+        Curve {
+            keys: [10, 20, 40].into(),
+            ms: [1.0, 3.0, 2.0].into(),
+        }
+    }
+
+    #[test]
+    fn points_are_exact_and_ends_are_scaled() {
+        assert_eq!(curve().proportional(20).source, Source::Measured);
+        assert_relative_eq!(curve().proportional(20).ms, 3.0);
+        assert_relative_eq!(curve().proportional(30).ms, 2.5);
+        assert_relative_eq!(curve().proportional(5).ms, 0.5);
+        assert_relative_eq!(curve().proportional(80).ms, 4.0);
+        assert_eq!(curve().proportional(80).source, Source::Extrapolated);
+        assert_eq!(curve().inside(41), None);
+    }
+
+    proptest! {
+        #[test]
+        fn inside_a_segment_a_value_stays_between_its_ends(
+            ms in proptest::collection::vec(0.001_f64..100.0, 3), at in 10_u64..=40,
+        ) {
+            let curve = Curve { ms: ms.clone().into(), ..curve() };
+            let (low, high) = if at <= 20 { (ms[0], ms[1]) } else { (ms[1], ms[2]) };
+            let found = curve.inside(at).unwrap().ms;
+            prop_assert!(found >= low.min(high) * (1.0 - 1e-12) && found <= low.max(high) * (1.0 + 1e-12));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use approx::assert_relative_eq;
+use dgdr_units::real;
+
+use super::sites::Sites;
+use super::{GemmCost, GemmShape, OperatorMiss, median};
+use crate::tables::Grid;
+use crate::{GemmQuant, Source, SystemSpec};
+
+const NS: &[u32] = &[1024, 2048, 4096];
+const KS: &[u32] = &[1024, 4096];
+const MS: &[u32] = &[1, 16, 64, 256, 1024];
+
+/// Half of the roofline everywhere, but for the smallest m.
+fn cost(n: u32, k: u32) -> GemmCost {
+    let system = SystemSpec::by_name("h200_sxm").unwrap();
+    let roofline = |at: &[u32]| {
+        super::roofline::gemm(
+            system,
+            super::GemmWork {
+                m: u64::from(at[2]),
+                n: u64::from(at[0]),
+                k: u64::from(at[1]),
+                quant: GemmQuant::Bfloat16,
+            },
+        )
+    };
+    let grid = Grid::of(&[NS, KS, MS], |at| (at[0] != 4096 || at[1] != 4096).then(|| 2.0 * roofline(at)))
+        .with_order(&[0, 1, 2, 3, 4]);
+    let shape = GemmShape { n, k, quant: GemmQuant::Bfloat16, low_precision_input: false };
+    GemmCost {
+        system,
+        shape,
+        measured_quant: GemmQuant::Bfloat16,
+        sites: Sites::around(&grid, n, k),
+        grid: Arc::new(grid),
+        scaling: None,
+        measured_on: "here".to_owned(),
+    }
+}
+
+fn utilisation(cost: &GemmCost, m: u64) -> f64 {
+    cost.roofline_here(m) / cost.latency(m).unwrap().ms
+}
+
+#[test]
+fn a_measured_site_is_linear_in_tokens() {
+    let cost = cost(2048, 4096);
+    assert_eq!(cost.latency(64).unwrap().source, Source::Measured);
+    let between = cost.latency(160).unwrap();
+    assert_eq!(between.source, Source::Interpolated);
+    let ends = [64, 256].map(|m| cost.latency(m).unwrap().ms);
+    assert_relative_eq!(between.ms, f64::midpoint(ends[0], ends[1]), max_relative = 1e-9);
+}
+
+#[test]
+fn beyond_the_sweep_the_utilisation_is_held() {
+    for shape in [(2048, 4096), (3000, 1024), (4096, 4096)] {
+        let cost = cost(shape.0, shape.1);
+        assert_relative_eq!(utilisation(&cost, 100_000), 0.5, max_relative = 1e-6);
+        assert_eq!(cost.latency(100_000).unwrap().source, Source::Extrapolated);
+    }
+}
+
+#[test]
+fn an_unknown_site_takes_the_utilisation_of_its_neighbours() {
+    let cost = cost(3000, 2000);
+    assert_relative_eq!(utilisation(&cost, 64), 0.5, max_relative = 1e-6);
+    assert_eq!(cost.latency(64).unwrap().source, Source::Interpolated);
+}
+
+#[test]
+fn only_one_dimension_may_leave_the_measured_range() {
+    assert_eq!(cost(60_000, 1024).latency(64).unwrap().source, Source::Extrapolated);
+    assert!(matches!(cost(60_000, 60_000).latency(64), Err(OperatorMiss::OutOfReach { .. })));
+    assert!(matches!(cost(100, 1024).latency(64), Err(OperatorMiss::OutOfReach { .. })));
+    // Exactly one beyond, but the other one too far below to be near anything.
+    assert!(matches!(cost(60_000, 100).latency(64), Err(OperatorMiss::OutOfReach { .. })));
+}
+
+#[test]
+fn equally_near_sites_are_asked_in_the_order_of_first_appearance() {
+    let grid = |order: &[u32]| Grid::of(&[NS, &[1024], MS], |at| Some(f64::from(at[0] * at[2]))).with_order(order);
+    let first = |order: &[u32]| match Sites::around(&grid(order), 2048, 2048) {
+        Sites::Ranked(ranked) => ranked.neighbours(&grid(order), 64).unwrap().map(|near| near.unwrap_or_else(|| panic!()).site.n),
+        Sites::Known(_) => panic!("2048 × 2048 was not measured"),
+    };
+    let many = |order: &[u32]| std::panic::catch_unwind(|| first(order)).is_err();
+    assert!(many(&[0, 1, 2]), "only three sites exist");
+}
+
+#[test]
+fn the_median_of_an_even_number_is_the_mean_of_the_middle_two() {
+    assert_relative_eq!(median(&mut [3.0, 1.0, 2.0]).unwrap(), 2.0);
+    assert_relative_eq!(median(&mut [4.0, 1.0]).unwrap(), 2.5);
+    assert_eq!(median(&mut []), None);
+    assert!(real(1) > 0.0);
+}

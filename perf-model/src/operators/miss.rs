@@ -1,0 +1,95 @@
+//! Why an operator has no cost.
+
+use crate::tables::{Directory, PackedFile, TableError};
+use crate::SystemSpec;
+
+/// An operator that the measurements do not cover.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperatorMiss {
+    /// Nothing was measured for the operator in this format or shape.
+    #[error("{operator} with {wanted} was not measured on {measured_on}; measured: {available}")]
+    NotMeasured {
+        /// The table.
+        operator: &'static str,
+        /// What was asked for.
+        wanted: String,
+        /// System, engine and version.
+        measured_on: String,
+        /// What exists, column by column.
+        available: String,
+    },
+    /// The shape is too far from every measured one to be extrapolated.
+    #[error("{operator} with {wanted} is too far from everything measured on {measured_on} to be extrapolated")]
+    OutOfReach {
+        /// The table.
+        operator: &'static str,
+        /// What was asked for.
+        wanted: String,
+        /// System, engine and version.
+        measured_on: String,
+    },
+    /// The tables cannot be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+/// Tables with the system and engine on which they were measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured<'a> {
+    pub(crate) system: &'static SystemSpec,
+    pub(crate) file: &'a PackedFile,
+}
+
+impl Measured<'_> {
+    /// How error messages name the tables.
+    pub(super) fn label(&self) -> String {
+        let header = self.file.header();
+        format!("{} {} {}", header.system, header.backend, header.version)
+    }
+
+    pub(super) fn directory(&self, operator: &'static str) -> Result<&Directory, OperatorMiss> {
+        self.file.directory(operator)?.ok_or_else(|| OperatorMiss::NotMeasured {
+            operator,
+            wanted: "any shape".to_owned(),
+            measured_on: self.label(),
+            available: "nothing".to_owned(),
+        })
+    }
+
+    pub(super) fn not_measured(&self, operator: &'static str, wanted: String) -> OperatorMiss {
+        let available = match self.file.directory(operator) {
+            Ok(Some(directory)) => available(directory),
+            Ok(None) => "nothing".to_owned(),
+            Err(error) => return error.into(),
+        };
+        OperatorMiss::NotMeasured {
+            operator,
+            wanted,
+            measured_on: self.label(),
+            available,
+        }
+    }
+}
+
+/// The distinct values of each key column.
+fn available(directory: &Directory) -> String {
+    let columns = directory.columns().iter().enumerate().map(|(column, name)| {
+        let mut values: Vec<u32> = (0..directory.slices()).map(|slice| directory.key(slice)[column]).collect();
+        values.sort_unstable();
+        values.dedup();
+        let shown: Vec<String> = values
+            .into_iter()
+            .map(|value| {
+                let text = match name.as_str() {
+                    "lane" => usize::try_from(value).ok().and_then(|lane| directory.lanes().get(lane).cloned()),
+                    name if name.ends_with("dtype") || name == "op_name" => directory.text(value).map(str::to_owned),
+                    _ => None,
+                };
+                text.unwrap_or_else(|| value.to_string())
+            })
+            .collect();
+        format!("{name} {}", shown.join("|"))
+    });
+    columns.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,164 @@
+//! The measured kernels of one system and engine.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::embedded::{EMBEDDED, NCCL, Packed};
+use super::error::TableError;
+use super::packed_file::{Header, PackedFile};
+use crate::operators::{
+    AllReduceCost, Collective, ContextAttentionCost, ContextAttentionShape, GemmCost, GemmShape,
+    GenerationAttentionCost, GenerationAttentionShape, Measured, NcclCost, OperatorMiss,
+};
+use crate::{Backend, SystemSpec};
+
+/// Measured kernels of one system and engine; cloning shares what was decoded.
+#[derive(Debug, Clone)]
+pub struct PerfDatabase {
+    tables: Arc<Tables>,
+}
+
+#[derive(Debug)]
+struct Tables {
+    system: &'static SystemSpec,
+    backend: Backend,
+    engine: PackedFile,
+    nccl: PackedFile,
+}
+
+impl PerfDatabase {
+    /// The tables that come with this library.
+    ///
+    /// `version` is the engine version asked for: none or `current` for the one that was measured, or that one by name.
+    ///
+    /// # Errors
+    /// [`TableError::NoTables`] for a system without measurements, [`TableError::NoVersion`] for another version.
+    pub fn embedded(
+        system: &'static SystemSpec,
+        backend: Backend,
+        version: Option<&str>,
+    ) -> Result<Self, TableError> {
+        let no_tables = || TableError::NoTables {
+            system: system.name,
+            available: Self::measured_systems().collect::<Vec<_>>().join(", "),
+        };
+        let engine = EMBEDDED
+            .iter()
+            .find(|(of, by, _)| *of == system.name && *by == backend)
+            .map(|(.., packed)| packed)
+            .ok_or_else(no_tables)?;
+        let nccl = NCCL
+            .iter()
+            .find(|(of, _)| *of == system.name)
+            .map(|(_, packed)| packed)
+            .ok_or_else(no_tables)?;
+        let engine = parse(engine)?;
+        match version {
+            Some(asked) if asked != "current" && asked != engine.header().version => {
+                return Err(TableError::NoVersion {
+                    system: system.name,
+                    backend,
+                    asked: asked.to_owned(),
+                    packed: engine.header().version.clone(),
+                });
+            }
+            _ => {}
+        }
+        Ok(Self {
+            tables: Arc::new(Tables {
+                system,
+                backend,
+                engine,
+                nccl: parse(nccl)?,
+            }),
+        })
+    }
+
+    /// Names of the systems with measurements.
+    pub fn measured_systems() -> impl Iterator<Item = &'static str> {
+        NCCL.iter().map(|(system, _)| *system)
+    }
+
+    /// The engine version that was measured.
+    pub fn version(&self) -> &str {
+        &self.tables.engine.header().version
+    }
+
+    /// What the packed tables say about themselves.
+    pub fn header(&self) -> &Header {
+        self.tables.engine.header()
+    }
+
+    /// The system that was measured.
+    pub fn system(&self) -> &'static SystemSpec {
+        self.tables.system
+    }
+
+    /// The engine that was measured.
+    pub fn backend(&self) -> Backend {
+        self.tables.backend
+    }
+
+    /// Cost of a projection.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when its format was not measured.
+    pub fn gemm(&self, shape: GemmShape) -> Result<GemmCost, OperatorMiss> {
+        GemmCost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of prefill attention.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when its formats, key-value heads, head size or window were not measured.
+    pub fn context_attention(&self, shape: ContextAttentionShape) -> Result<ContextAttentionCost, OperatorMiss> {
+        ContextAttentionCost::resolve(self.engine(), shape)
+    }
+
+    /// Whether prefill attention was measured for a shape.
+    pub fn has_context_attention(&self, shape: &ContextAttentionShape) -> bool {
+        ContextAttentionCost::is_measured(self.engine(), shape)
+    }
+
+    /// Cost of decode attention.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when its format, key-value heads, head size or window were not measured.
+    pub fn generation_attention(
+        &self,
+        shape: GenerationAttentionShape,
+    ) -> Result<GenerationAttentionCost, OperatorMiss> {
+        GenerationAttentionCost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of the engine's own all-reduce among `gpus`.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when that number of GPUs was not measured; beyond a node, the node's measurements are scaled.
+    pub fn all_reduce(&self, gpus: u32) -> Result<AllReduceCost, OperatorMiss> {
+        AllReduceCost::resolve(self.engine(), gpus)
+    }
+
+    /// Cost of an NCCL collective among `gpus`.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when that number of GPUs was not measured; beyond the largest one, its measurements are scaled.
+    pub fn nccl(&self, collective: Collective, gpus: u32) -> Result<NcclCost, OperatorMiss> {
+        let measured = Measured {
+            file: &self.tables.nccl,
+            ..self.engine()
+        };
+        NcclCost::resolve(measured, collective, gpus)
+    }
+
+    fn engine(&self) -> Measured<'_> {
+        Measured {
+            system: self.tables.system,
+            file: &self.tables.engine,
+        }
+    }
+}
+
+fn parse(packed: &Packed) -> Result<PackedFile, TableError> {
+    PackedFile::parse(packed.name, Cow::Borrowed(packed.bytes))
+}
