@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+mod bench_peer;
 #[cfg(feature = "codegen")]
 mod codegen;
 #[cfg(feature = "perf-data")]
@@ -44,6 +45,8 @@ enum Task {
     PerfData(reexec::PassedArgs),
     /// Check the rules that neither compiler nor clippy checks
     Tidy,
+    /// Ask aiconfigurator and us the same question, and compare time and memory
+    BenchPeer(bench_peer::BenchPeerArgs),
     /// Run every check that this machine can run
     Test(suite::SuiteArgs),
 }
@@ -70,6 +73,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         #[cfg(not(feature = "perf-data"))]
         Task::PerfData(args) => reexec::with_feature("perf-data", "perf-data", args),
         Task::Tidy => tidy::run(&task_names()),
+        Task::BenchPeer(args) => bench_peer::run(args),
         Task::Test(args) => suite::run(*args),
     }
 }

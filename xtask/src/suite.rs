@@ -11,6 +11,7 @@ pub(crate) mod report;
 mod stages;
 
 use report::Report;
+pub(crate) use stages::PEER_VENV;
 use stages::STAGES;
 
 /// Arguments of `cargo xtask test`.

@@ -1,0 +1,349 @@
+//! `cargo xtask bench-peer`: the same question to aiconfigurator and to us, on one machine in one run.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, bail, ensure};
+use serde::Deserialize;
+
+use crate::suite::PEER_VENV;
+use crate::suite::report::say;
+use crate::workspace::{self, Metadata};
+
+/// The release that we compare with.
+const PEER: &str = "aiconfigurator==0.12.0";
+/// How many times faster the whole run must be.
+const LEAST_WALL_RATIO: f64 = 200.0;
+/// How many times less memory it must take.
+const LEAST_MEMORY_RATIO: f64 = 10.0;
+/// Runs one command and prints what it took.
+const MEASURE: &str = include_str!("bench_peer/measure.py");
+/// The question as we are asked it; [`peer_arguments`] asks the same.
+const REQUEST: &str = r#"{"model": "Qwen/Qwen3-32B", "backend": "trtllm",
+  "hardware": {"gpuSku": "h200_sxm", "numGpusPerNode": 8, "totalGpus": 8},
+  "workload": {"isl": 4000, "osl": 1000}, "sla": {"ttft": 2000.0, "itl": 30.0}}"#;
+
+/// Arguments of `cargo xtask bench-peer`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct BenchPeerArgs {
+    /// A Python venv that has the peer; by default one is made below the build directory
+    #[arg(long, value_name = "DIR")]
+    venv: Option<PathBuf>,
+    /// Runs of ours; the best and the median are shown
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    runs: u32,
+    /// Runs of the peer, which take about 20 seconds each
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    peer_runs: u32,
+}
+
+/// What one run took.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Measured {
+    code: i32,
+    wall_s: f64,
+    cpu_s: f64,
+    peak_mib: f64,
+}
+
+/// A command that is run several times.
+struct Contestant {
+    name: &'static str,
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    runs: u32,
+}
+
+/// What several runs of one command took.
+#[derive(Debug)]
+struct Series {
+    name: &'static str,
+    runs: u32,
+    best_wall_s: f64,
+    median_wall_s: f64,
+    best_cpu_s: f64,
+    /// The largest of all runs.
+    peak_mib: f64,
+}
+
+/// Measures both, prints the table, and fails when we are not as far ahead as promised.
+pub(crate) fn run(args: &BenchPeerArgs) -> anyhow::Result<ExitCode> {
+    let target = Metadata::read()?.target_directory;
+    let venv = args.venv.clone().unwrap_or_else(|| target.join(PEER_VENV));
+    install(&venv)?;
+    build()?;
+    let scratch = target.join("peer/results");
+    let ours = target.join("release/dgdr-profiler");
+    let contestants = [
+        Contestant {
+            name: "aiconfigurator cli default",
+            program: venv.join("bin/aiconfigurator"),
+            arguments: peer_arguments(&scratch.join("peer")),
+            runs: args.peer_runs,
+        },
+        Contestant {
+            name: "dgdr-profiler profile",
+            program: ours.clone(),
+            arguments: profile_arguments(&scratch.join("ours")),
+            runs: args.runs,
+        },
+        Contestant {
+            name: "dgdr-profiler sweep",
+            program: ours,
+            arguments: sweep_arguments(),
+            runs: args.runs,
+        },
+    ];
+    let python = venv.join("bin/python");
+    let mut series = Vec::new();
+    for contestant in &contestants {
+        // Results of an earlier run must not be found by the next.
+        if scratch.exists() {
+            fs::remove_dir_all(&scratch).context("cannot clear the results of an earlier run")?;
+        }
+        fs::create_dir_all(&scratch)?;
+        series.push(measure(&python, contestant)?);
+    }
+    judge(&series)
+}
+
+/// Makes the virtual environment unless the peer is there already.
+fn install(venv: &Path) -> anyhow::Result<()> {
+    if venv.join("bin/aiconfigurator").exists() {
+        return Ok(());
+    }
+    say(&format!("installing {PEER} into {}", venv.display()))?;
+    let made = Command::new("python3")
+        .args(["-m", "venv"])
+        .arg(venv)
+        .status()
+        .context("cannot run python3")?;
+    ensure!(made.success(), "python3 cannot make a venv: install python3-venv");
+    let installed = Command::new(venv.join("bin/python"))
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            PEER,
+        ])
+        .status()
+        .context("cannot run pip")?;
+    ensure!(
+        installed.success(),
+        "pip cannot install {PEER}: check the network"
+    );
+    Ok(())
+}
+
+fn build() -> anyhow::Result<()> {
+    let status = workspace::cargo()
+        .args(["build", "--release", "--quiet", "--package", "dgdr-profiler"])
+        .status()
+        .context("cannot run cargo build")?;
+    ensure!(status.success(), "the release build failed");
+    Ok(())
+}
+
+fn peer_arguments(results: &Path) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = [
+        "cli",
+        "default",
+        "--model-path",
+        "Qwen/Qwen3-32B",
+        "--total-gpus",
+        "8",
+        "--system",
+        "h200_sxm",
+        "--backend",
+        "trtllm",
+        "--isl",
+        "4000",
+        "--osl",
+        "1000",
+        "--ttft",
+        "2000",
+        "--tpot",
+        "30",
+        "--no-color",
+        "--save-dir",
+    ]
+    .map(OsString::from)
+    .into();
+    arguments.push(results.into());
+    arguments
+}
+
+fn profile_arguments(results: &Path) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = ["--quiet", "profile", "--config", REQUEST, "--output-dir"]
+        .map(OsString::from)
+        .into();
+    arguments.push(results.into());
+    arguments
+}
+
+fn sweep_arguments() -> Vec<OsString> {
+    [
+        "--quiet",
+        "sweep",
+        "--model",
+        "Qwen/Qwen3-32B",
+        "--system",
+        "h200_sxm",
+        "--backend",
+        "trtllm",
+        "--total-gpus",
+        "8",
+        "--isl",
+        "4000",
+        "--osl",
+        "1000",
+        "--ttft",
+        "2000",
+        "--itl",
+        "30",
+    ]
+    .map(OsString::from)
+    .into()
+}
+
+fn measure(python: &Path, contestant: &Contestant) -> anyhow::Result<Series> {
+    let mut runs = Vec::new();
+    for _ in 0..contestant.runs.max(1) {
+        let output = Command::new(python)
+            .args(["-c", MEASURE])
+            .arg(&contestant.program)
+            .args(&contestant.arguments)
+            .output()
+            .with_context(|| format!("cannot measure {}", contestant.name))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let measured: Measured = serde_json::from_str(text.trim()).with_context(|| {
+            format!(
+                "measuring {}: {}",
+                contestant.name,
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })?;
+        if measured.code != 0 {
+            bail!(
+                "{} ended with code {}:\n{}",
+                contestant.name,
+                measured.code,
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        runs.push(measured);
+    }
+    Ok(Series::of(contestant.name, &runs))
+}
+
+impl Series {
+    fn of(name: &'static str, runs: &[Measured]) -> Self {
+        let mut walls: Vec<f64> = runs.iter().map(|run| run.wall_s).collect();
+        walls.sort_by(f64::total_cmp);
+        Self {
+            name,
+            runs: u32::try_from(runs.len()).unwrap_or(u32::MAX),
+            best_wall_s: walls.first().copied().unwrap_or(f64::NAN),
+            median_wall_s: walls.get(walls.len() / 2).copied().unwrap_or(f64::NAN),
+            best_cpu_s: runs.iter().map(|run| run.cpu_s).fold(f64::INFINITY, f64::min),
+            peak_mib: runs.iter().map(|run| run.peak_mib).fold(0.0, f64::max),
+        }
+    }
+}
+
+/// Prints the table with the ratios to the first series; the second has to keep the promise.
+fn judge(series: &[Series]) -> anyhow::Result<ExitCode> {
+    let [peer, promised, ..] = series else {
+        bail!("two series are compared");
+    };
+    say(&format!(
+        "{:<28} {:>5} {:>12} {:>12} {:>12} {:>10} {:>9} {:>9}",
+        "command", "runs", "best wall", "median wall", "best CPU", "peak", "wall", "memory"
+    ))?;
+    for line in series {
+        say(&format!(
+            "{:<28} {:>5} {:>10.4} s {:>10.4} s {:>10.4} s {:>6.0} MiB {:>8.0}x {:>8.1}x",
+            line.name,
+            line.runs,
+            line.best_wall_s,
+            line.median_wall_s,
+            line.best_cpu_s,
+            line.peak_mib,
+            peer.best_wall_s / line.best_wall_s,
+            peer.peak_mib / line.peak_mib,
+        ))?;
+    }
+    let failures = broken_promises(peer, promised);
+    for failure in &failures {
+        say(&format!("failed: {failure}"))?;
+    }
+    Ok(if failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn broken_promises(peer: &Series, ours: &Series) -> Vec<String> {
+    let promises = [
+        ("time", peer.best_wall_s / ours.best_wall_s, LEAST_WALL_RATIO),
+        ("memory", peer.peak_mib / ours.peak_mib, LEAST_MEMORY_RATIO),
+    ];
+    promises
+        .iter()
+        // A ratio that is not a number keeps no promise.
+        .filter(|(_, ratio, least)| ratio.partial_cmp(least).is_none_or(std::cmp::Ordering::is_lt))
+        .map(|(what, ratio, least)| {
+            format!("{what}: {ratio:.1} times less than the peer, at least {least} is promised")
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(name: &'static str, wall_s: f64, peak_mib: f64) -> Series {
+        let run = Measured {
+            code: 0,
+            wall_s,
+            cpu_s: wall_s,
+            peak_mib,
+        };
+        let slower = Measured {
+            wall_s: wall_s * 2.0,
+            ..run
+        };
+        Series::of(name, &[slower, run, slower])
+    }
+
+    #[test]
+    fn the_best_run_and_the_largest_memory_count() {
+        let ours = series("ours", 0.05, 30.0);
+        assert!((ours.best_wall_s - 0.05).abs() < 1e-12);
+        assert!((ours.median_wall_s - 0.1).abs() < 1e-12);
+        assert_eq!(ours.runs, 3);
+        assert_eq!(
+            broken_promises(&series("peer", 16.0, 600.0), &ours),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn broken_promises_are_named() {
+        let peer = series("peer", 16.0, 600.0);
+        assert_eq!(broken_promises(&peer, &series("ours", 0.1, 30.0)).len(), 1);
+        assert_eq!(broken_promises(&peer, &series("ours", 0.1, 61.0)).len(), 2);
+        assert_eq!(broken_promises(&peer, &series("ours", f64::NAN, 30.0)).len(), 1);
+    }
+
+    #[test]
+    fn the_request_is_json() {
+        let request: serde_json::Value = serde_json::from_str(REQUEST).expect("JSON");
+        assert_eq!(request["hardware"]["totalGpus"], 8);
+    }
+}
