@@ -38,8 +38,8 @@ pub mod tables;
 pub use backend::Backend;
 pub use coverage::{Coverage, CoverageQuery};
 pub use engine::{
-    Aggregated, AggregatedQuery, ContextQuery, DecodeStepQuery, Engine, GenerationQuery, KvCapacity, KvCapacityQuery,
-    MemoryQuery, OperatorTime, Speculation, StaticContext, StaticGeneration,
+    Aggregated, AggregatedQuery, ContextQuery, DecodeStepQuery, Engine, GenerationQuery, KvCapacity,
+    KvCapacityQuery, MemoryQuery, OperatorTime, Speculation, StaticContext, StaticGeneration,
 };
 pub use error::PerfModelError;
 pub use mapping::{MappingError, MappingWidths, ParallelMapping};

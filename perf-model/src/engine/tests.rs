@@ -157,7 +157,10 @@ fn pipeline_stages_multiply_throughput_and_add_hops() {
 fn the_cache_holds_what_its_bytes_allow() {
     let engine = engine(2);
     let capacity = engine
-        .kv_capacity(KvCapacityQuery { max_num_tokens: 8192, role: crate::memory::WorkerRole::Disaggregated })
+        .kv_capacity(KvCapacityQuery {
+            max_num_tokens: 8192,
+            role: crate::memory::WorkerRole::Disaggregated,
+        })
         .unwrap();
     let free = capacity
         .memory
@@ -169,7 +172,10 @@ fn the_cache_holds_what_its_bytes_allow() {
     let huge = registry::find("meta-llama/Meta-Llama-3.1-405B").unwrap();
     let crammed = build(huge, ParallelMapping::tp(2).unwrap()).unwrap();
     assert!(matches!(
-        crammed.kv_capacity(KvCapacityQuery { max_num_tokens: 8192, role: crate::memory::WorkerRole::Disaggregated }),
+        crammed.kv_capacity(KvCapacityQuery {
+            max_num_tokens: 8192,
+            role: crate::memory::WorkerRole::Disaggregated
+        }),
         Err(PerfModelError::NoKvRoom { .. })
     ));
 }
