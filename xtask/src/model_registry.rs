@@ -13,7 +13,7 @@ const CONFIG_SUFFIX: &str = "_config.json";
 const HF_QUANT_SUFFIX: &str = "_hf_quant_config.json";
 
 /// Reads `model_configs` of the unpacked peer and writes `target`, or compares with it when `check` is set.
-pub fn run(model_configs: &Path, target: &Path, mode: Mode) -> anyhow::Result<()> {
+pub(crate) fn run(model_configs: &Path, target: &Path, mode: Mode) -> anyhow::Result<()> {
     let text = reduce(model_configs)?;
     match mode {
         Mode::Write => {
@@ -34,7 +34,7 @@ pub fn run(model_configs: &Path, target: &Path, mode: Mode) -> anyhow::Result<()
 
 /// Whether to write the registry or to compare it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Write.
     Write,
     /// Compare, and fail on a difference.
