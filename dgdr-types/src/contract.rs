@@ -65,6 +65,52 @@ pub mod condition {
     pub const DEPLOYMENT_READY: &str = "DeploymentReady";
 }
 
+/// Reasons of the DGDR's conditions. A failed sub-phase of profiling gives `<sub-phase>Failed`.
+pub mod reason {
+    /// `Succeeded`: not yet profiled.
+    pub const PENDING: &str = "Pending";
+    /// `Succeeded`: the profiling Job runs.
+    pub const PROFILING: &str = "Profiling";
+    /// `Succeeded`: the DGD is not healthy yet.
+    pub const DEPLOYING: &str = "Deploying";
+    /// `Succeeded`: the DGD serves.
+    pub const DEPLOYED: &str = "Deployed";
+    /// `Succeeded`: something failed that no other condition explains.
+    pub const FAILED: &str = "Failed";
+    /// `Validation`: the spec is accepted.
+    pub const VALIDATION_PASSED: &str = "ValidationPassed";
+    /// `Validation`: the spec is refused.
+    pub const VALIDATION_FAILED: &str = "ValidationFailed";
+    /// `Profiling`: GPUs are being discovered.
+    pub const DISCOVERING_HARDWARE: &str = "DiscoveringHardware";
+    /// `Profiling`: the Job is created and has not reported yet.
+    pub const INITIALIZING: &str = "Initializing";
+    /// `Profiling`: the Job works.
+    pub const PROFILING_RUNNING: &str = "ProfilingRunning";
+    /// `Profiling`: the profiler has reported that it is done.
+    pub const COMPLETED: &str = "Completed";
+    /// `Profiling`: the Job is complete.
+    pub const PROFILING_COMPLETED: &str = "ProfilingCompleted";
+    /// `Profiling`: the Job failed before its first sub-phase.
+    pub const PROFILING_FAILED: &str = "ProfilingFailed";
+    /// `Profiling`: the Job could not be created.
+    pub const JOB_CREATION_FAILED: &str = "JobCreationFailed";
+    /// `SpecGenerated` and `Succeeded`: the DGD is generated.
+    pub const SPEC_GENERATED: &str = "SpecGenerated";
+    /// `SpecGenerated`: the profiler's output could not be used.
+    pub const GENERATION_FAILED: &str = "GenerationFailed";
+    /// `DeploymentReady`: the DGD serves.
+    pub const DEPLOYMENT_READY: &str = "DeploymentReady";
+    /// `DeploymentReady`: the DGD starts.
+    pub const DEPLOYMENT_IN_PROGRESS: &str = "DeploymentInProgress";
+    /// `DeploymentReady`: the API server refused the DGD.
+    pub const DEPLOYMENT_REJECTED: &str = "DeploymentRejected";
+    /// `DeploymentReady`: the DGD served and no longer does.
+    pub const DEPLOYMENT_DEGRADED: &str = "DeploymentDegraded";
+    /// `DeploymentReady`: the DGD was deleted.
+    pub const DEPLOYMENT_DELETED: &str = "DeploymentDeleted";
+}
+
 /// Values that an unset field of the spec takes.
 pub mod defaults {
     /// `workload.isl`, tokens (schema default of upstream's CRD).

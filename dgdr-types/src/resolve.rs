@@ -95,6 +95,9 @@ impl Resolver<'_> {
         let optimization_type = sla.as_ref().and_then(|sla| sla.optimization_type);
         let sla = self.sla(sla.unwrap_or_default());
         let auto_apply = self.or_default("spec.autoApply", auto_apply, true);
+        let features = resolve_features(features.unwrap_or_default());
+        let overrides = self.overrides(overrides.unwrap_or_default());
+        // Everything has been looked at by here: leaving early must not hide a fault.
         Some(ResolvedRequest {
             name,
             namespace,
@@ -111,8 +114,8 @@ impl Resolver<'_> {
             optimization_type,
             search_strategy,
             auto_apply,
-            features: resolve_features(features.unwrap_or_default()),
-            overrides: self.overrides(overrides.unwrap_or_default()),
+            features,
+            overrides,
             warnings: Vec::new(),
             assumed: Vec::new(),
         })
@@ -240,12 +243,15 @@ impl Resolver<'_> {
             self.fault("spec.modelCache.pvcModelPath", Some(format!("{path:?}")), fault);
         }
         let Some(pvc_name) = pvc_name else {
+            if self.has_fault_at("spec.modelCache.pvcName") {
+                return None;
+            }
             if pvc_model_path.is_some() {
                 let fix =
                     "name a PersistentVolumeClaim in the namespace of the request, or remove modelCache";
                 let fault = Fault::new(rules::CACHE_CLAIM.message, fix);
                 self.fault("spec.modelCache.pvcName", None, fault);
-            } else if !self.has_fault_at("spec.modelCache.pvcName") {
+            } else {
                 self.warnings
                     .push("spec.modelCache: without pvcName it has no effect".to_owned());
             }

@@ -115,3 +115,18 @@ fn errors_travel_between_threads() {
     fn travels<T: Send + Sync + 'static>() {}
     travels::<DgdrError>();
 }
+
+#[test]
+fn keys_are_texts_whatever_they_look_like() {
+    let request = parse_request("overrides:\n  profilingJob: {8080: a, on: b, 1.5: d}\n").unwrap();
+    assert_eq!(
+        request.document()["spec"]["overrides"]["profilingJob"],
+        json!({"8080": "a", "on": "b", "1.5": "d"})
+    );
+}
+
+#[test]
+fn anchors_and_merges_are_followed() {
+    let request = parse_request("x: &sla {ttft: 1, itl: 2}\nsla: {<<: *sla, itl: 3}\n").unwrap();
+    assert_eq!(request.document()["spec"]["sla"], json!({"ttft": 1, "itl": 3}));
+}

@@ -148,6 +148,8 @@ spec:
   features:
     planner: on
     mocker: {enable: true}
+  overrides:
+    dgd: {kind: Pod}
   searchStrategy: slow
   autoApply: "yes"
 "#
