@@ -1,13 +1,18 @@
 //! The Hugging Face hub, through its own client and its own environment variables.
 
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
+use hf_hub::api::sync::{ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo};
 
 use super::error::ModelSourceError;
 use super::{CONFIG_FILE, QUANT_CONFIG_FILE};
 
+/// How long the hub may take over two small files.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The hub's own address.
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 
@@ -76,44 +81,97 @@ impl HubSettings {
                 quant_config,
             });
         }
-        let mut builder = ApiBuilder::from_cache(cache)
-            .with_endpoint(self.endpoint.clone())
-            .with_progress(false);
-        if self.token.is_some() {
-            builder = builder.with_token(self.token.clone());
+        // The hub's client has no time limit of its own; a thread that never hears back ends with the process.
+        let (sender, receiver) = mpsc::channel();
+        let (settings, name) = (self.clone(), model.to_owned());
+        thread::spawn(move || sender.send(settings.download(&name, cache)));
+        receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            Err(self.unreachable(model, format!("no answer within {} s", PATIENCE.as_secs())))
+        })
+    }
+
+    /// Downloads into the cache, or, where that cannot be written, into a directory that is removed again.
+    fn download(&self, model: &str, cache: Cache) -> Result<ConfigTexts, ModelSourceError> {
+        let token = self.token.clone().or_else(|| cache.token());
+        match self.download_into(model, cache, token.clone()) {
+            Err(Fetch::Cache(_)) => {
+                let passing = tempfile::tempdir().map_err(|error| {
+                    self.unreachable(model, format!("no directory can be written: {error}"))
+                })?;
+                self.download_into(model, Cache::new(passing.path().to_owned()), token)
+                    .map_err(|error| self.told(model, error))
+            }
+            other => other.map_err(|error| self.told(model, error)),
         }
-        let api = builder.build().map_err(|error| self.explain(model, &error))?;
+    }
+
+    fn download_into(&self, model: &str, cache: Cache, token: Option<String>) -> Result<ConfigTexts, Fetch> {
+        let api = ApiBuilder::from_cache(cache)
+            .with_endpoint(self.endpoint.clone())
+            .with_progress(false)
+            .with_token(token)
+            .build()?;
         let repo = api.repo(Repo::model(model.to_owned()));
-        let config = read(
-            repo.get(CONFIG_FILE)
-                .map_err(|error| self.explain(model, &error))?,
-        )?;
-        let quant_config = self.optional(&repo, model)?;
+        let config = read(repo.get(CONFIG_FILE)?)?;
+        let quant_config = match repo.get(QUANT_CONFIG_FILE) {
+            Ok(path) => Some(read(path)?),
+            // Most checkpoints have no separate quantization file: that it is missing is an answer.
+            Err(error) if status(&error) == Some(404) => None,
+            Err(error) => return Err(error.into()),
+        };
         Ok(ConfigTexts { config, quant_config })
     }
 
-    /// Most checkpoints have no separate quantization file: that it is missing is an answer.
-    fn optional(&self, repo: &ApiRepo, model: &str) -> Result<Option<String>, ModelSourceError> {
-        match repo.get(QUANT_CONFIG_FILE) {
-            Ok(path) => read(path).map(Some),
-            Err(error) => match self.explain(model, &error) {
-                ModelSourceError::NotFound { .. } => Ok(None),
-                other => Err(other),
+    fn told(&self, model: &str, error: Fetch) -> ModelSourceError {
+        let (owner, endpoint) = (model.to_owned(), self.endpoint.clone());
+        match error {
+            Fetch::Source(error) => error,
+            Fetch::Cache(error) => self.unreachable(model, error.to_string()),
+            Fetch::Hub(error) => match status(&error) {
+                Some(401 | 403) => ModelSourceError::Forbidden {
+                    model: owner,
+                    endpoint,
+                },
+                Some(404) => ModelSourceError::NotFound {
+                    model: owner,
+                    endpoint,
+                },
+                Some(_) | None => self.unreachable(model, error.to_string()),
             },
         }
     }
 
-    fn explain(&self, model: &str, error: &ApiError) -> ModelSourceError {
-        let (model, endpoint) = (model.to_owned(), self.endpoint.clone());
-        match status(error) {
-            Some(401 | 403) => ModelSourceError::Forbidden { model, endpoint },
-            Some(404) => ModelSourceError::NotFound { model, endpoint },
-            Some(_) | None => ModelSourceError::Unreachable {
-                model,
-                endpoint,
-                problem: error.to_string(),
-            },
+    fn unreachable(&self, model: &str, problem: String) -> ModelSourceError {
+        ModelSourceError::Unreachable {
+            model: model.to_owned(),
+            endpoint: self.endpoint.clone(),
+            problem,
         }
+    }
+}
+
+/// Why a download failed.
+enum Fetch {
+    /// The cache could not be written.
+    Cache(std::io::Error),
+    /// The hub refused or did not answer.
+    Hub(ApiError),
+    /// What was downloaded could not be read.
+    Source(ModelSourceError),
+}
+
+impl From<ApiError> for Fetch {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::IoError(error) => Self::Cache(error),
+            other => Self::Hub(other),
+        }
+    }
+}
+
+impl From<ModelSourceError> for Fetch {
+    fn from(error: ModelSourceError) -> Self {
+        Self::Source(error)
     }
 }
 

@@ -82,6 +82,24 @@ fn an_unknown_name_is_fetched_once_and_then_found_offline() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_written_is_done_without() {
+    let directory = tempfile::tempdir().unwrap();
+    // A file where the cache would be: nobody can write below it, not even root.
+    let cache = directory.path().join("hub");
+    std::fs::write(&cache, "").unwrap();
+    let endpoint = hub(|path| {
+        if path.ends_with("/config.json") {
+            (200, CONFIG)
+        } else {
+            (404, "")
+        }
+    });
+    let found =
+        find_model(&ModelQuery::named("acme/tiny-llama").with_hub(settings(endpoint, &cache))).unwrap();
+    assert_eq!(found.spec.layers, 16);
+}
+
+#[test]
 fn refusals_say_what_to_do() {
     let cache = tempfile::tempdir().unwrap();
     let ask = |endpoint: String, offline| {
