@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use crate::workspace::{self, Metadata};
 
 mod code;
+mod evidence;
 mod layers;
 mod manifests;
 mod markdown;
@@ -63,6 +64,7 @@ pub(crate) fn findings(tasks: &[String]) -> anyhow::Result<Vec<Finding>> {
     let mut findings = layers::check(&metadata)?;
     findings.extend(layers::unsafe_code(&metadata, root));
     findings.extend(tree::data_size(root)?);
+    findings.extend(evidence::check(&files));
     for file in &files {
         findings.extend(match file.kind {
             Kind::Rust => code::check(file),
