@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 mod cargo_test;
+mod readme;
 pub(crate) mod report;
 mod stages;
 

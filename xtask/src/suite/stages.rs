@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use super::report::{Report, TESTS};
-use super::{Verdict, cargo_test};
+use super::{Verdict, cargo_test, readme};
 use crate::workspace::{self, Metadata};
 
 /// A part of the suite.
@@ -20,7 +20,7 @@ pub(super) struct Stage {
 }
 
 /// All stages.
-pub(super) const STAGES: [Stage; 7] = [
+pub(super) const STAGES: [Stage; 10] = [
     Stage {
         name: "format",
         meaning: "sources are formatted",
@@ -50,6 +50,21 @@ pub(super) const STAGES: [Stage; 7] = [
         name: "bare",
         meaning: "each library builds with its default features alone",
         run: bare,
+    },
+    Stage {
+        name: "codegen",
+        meaning: "CRD, JSON Schema and field reference are what the types say",
+        run: codegen,
+    },
+    Stage {
+        name: "readme",
+        meaning: "the README's commands run as they are written there",
+        run: |_report| readme::commands(),
+    },
+    Stage {
+        name: "speed",
+        meaning: "the README's run, built for release, keeps its budget of time",
+        run: |_report| readme::speed(),
     },
     Stage {
         name: "perf-data",
@@ -88,6 +103,13 @@ fn tests(report: &mut Report) -> anyhow::Result<Verdict> {
     } else {
         Verdict::Failed("cargo test failed".to_owned())
     })
+}
+
+fn codegen(_report: &mut Report) -> anyhow::Result<Verdict> {
+    cargo(
+        &["xtask", "codegen", "--check"],
+        "generated files are not what the types say",
+    )
 }
 
 fn docs(_report: &mut Report) -> anyhow::Result<Verdict> {
