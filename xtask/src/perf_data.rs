@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use dgdr_perf_model::{Backend, SystemSpec};
 
+use crate::model_registry;
+
 mod encode;
 mod lanes;
 mod rows;
@@ -87,7 +89,10 @@ pub fn run(args: &PerfDataArgs) -> anyhow::Result<()> {
         total <= MOST_BYTES,
         "the packed tables take {total} bytes, more than {MOST_BYTES}: the library could not be published"
     );
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../perf-model/data/tables");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../perf-model/data");
+    let mode = if args.check { model_registry::Mode::Check } else { model_registry::Mode::Write };
+    model_registry::run(&args.from.join("model_configs"), &data.join("models.json"), mode)?;
+    let folder = data.join("tables");
     if args.check {
         compare(&folder, &packs)
     } else {
