@@ -2,9 +2,13 @@
 //!
 //! Field names and order are the API's own; what is not set is not written.
 
+mod config_map;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use config_map::{CONFIG_MAP_API_VERSION, CONFIG_MAP_KIND, ConfigMap};
 
 /// API version of the generated deployments.
 pub const API_VERSION: &str = "nvidia.com/v1beta1";
@@ -83,6 +87,9 @@ pub struct Component {
     /// Size of `/dev/shm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_memory_size: Option<String>,
+    /// Lets a planner or autoscaler own the replicas; its presence is the switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling_adapter: Option<ScalingAdapter>,
     /// Version of the runtime, where the image tag does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime_version_override: Option<String>,
@@ -114,6 +121,10 @@ pub struct Multinode {
     pub node_count: u32,
 }
 
+/// The switch of replica scaling: the API gives it no fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScalingAdapter {}
+
 /// Pods of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodTemplate {
@@ -130,6 +141,9 @@ pub struct PodSpec {
     /// Volumes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
+    /// Taints that the pod tolerates, each a `core/v1` Toleration as the user wrote it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<serde_json::Value>,
 }
 
 /// A container, as far as it is generated.
@@ -196,12 +210,29 @@ pub struct Resources {
 
 /// A volume of a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Volume {
     /// Name.
     pub name: String,
-    /// The claim that it mounts.
-    pub persistent_volume_claim: ClaimSource,
+    /// What it mounts.
+    #[serde(flatten)]
+    pub source: VolumeSource,
+}
+
+/// What a volume mounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VolumeSource {
+    /// A claim.
+    PersistentVolumeClaim(ClaimSource),
+    /// The entries of a ConfigMap, as files.
+    ConfigMap(ConfigMapSource),
+}
+
+/// A ConfigMap by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigMapSource {
+    /// Its name.
+    pub name: String,
 }
 
 /// A claim by name.
@@ -220,6 +251,15 @@ pub struct VolumeMount {
     pub name: String,
     /// The path.
     pub mount_path: String,
+    /// Whether it may only be read.
+    #[serde(default, skip_serializing_if = "is_writable")]
+    pub read_only: bool,
+}
+
+/// Serde asks by reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_writable(read_only: &bool) -> bool {
+    !*read_only
 }
 
 impl Component {

@@ -1,86 +1,114 @@
-//! From a pick to a `DynamoGraphDeployment`: pure, no I/O.
+//! From a pick to a `DynamoGraphDeployment` and the ConfigMaps that it mounts: pure, no I/O.
 //!
 //! The limits and the memory share of a [`WorkerPlan`] come from the memory model that ranked the pick, so an engine is
 //! started for what it was ranked with.
 
+mod components;
 mod error;
 mod flags;
 mod images;
 mod plan;
-
-use std::collections::BTreeMap;
+mod planner;
+mod planner_settings;
 
 use dgdr_perf_model::Backend;
 use dgdr_types::dgd::{
-    API_VERSION, BackendFramework, ClaimSource, Component, ComponentType, Container, DeploymentSpec,
-    DynamoGraphDeployment, EnvFrom, EnvVar, GPU_RESOURCE, KIND, MAIN_CONTAINER, Metadata, Multinode, PodSpec,
-    PodTemplate, Resources, SecretRef, Volume, VolumeMount,
+    API_VERSION, BackendFramework, ConfigMap, DeploymentSpec, DynamoGraphDeployment, KIND, Metadata,
 };
+use dgdr_types::names::MAX_DGD_AND_COMPONENT;
+use serde::Serialize;
 
 pub use error::RenderError;
-pub use images::{DEFAULT_IMAGE, WorkerImage, worker_image};
+pub use images::{DEFAULT_IMAGE, DerivedImage, planner_image, worker_image};
 pub use plan::{
-    DeploymentPlan, ModelCacheMount, ModelLocation, PlanLayout, RouterMode, TrustRemoteCode, WorkerPlan,
+    DeploymentPlan, ModelCacheMount, ModelLocation, PlanLayout, PlannerPlan, ProfileData, RouterMode,
+    TrustRemoteCode, WorkerPlan,
 };
+pub use planner_settings::{LatencyTargets, PlannerConfig, PlannerInput, planner_settings};
 
-use dgdr_types::contract::HF_TOKEN_SECRET;
+use flags::Role;
 
-use flags::{Role, worker_arguments};
-
-/// Longest name of deployment and component together: upstream's operator refuses longer ones.
-const MAX_COMBINED_NAME: usize = dgdr_types::names::MAX_DGD_AND_COMPONENT;
-/// Shared memory of a worker whose ranks exchange tensors through it.
-const SHARED_MEMORY: &str = "80Gi";
+/// A deployment and what it mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifests {
+    /// What it mounts.
+    pub config_maps: Vec<ConfigMap>,
+    /// The deployment.
+    pub deployment: DynamoGraphDeployment,
+}
 
 /// The deployment of a plan.
 ///
 /// # Errors
-/// [`RenderError`] when a name is too long for the cluster, or a worker cannot be placed on nodes.
-pub fn render(plan: &DeploymentPlan) -> Result<DynamoGraphDeployment, RenderError> {
-    let mut components = vec![frontend(plan)];
+/// [`RenderError`] when a name is too long for the cluster, a worker cannot be placed on nodes, or an engine cannot keep
+/// its KV cache as planned.
+pub fn render(plan: &DeploymentPlan) -> Result<Manifests, RenderError> {
+    let mut components = vec![components::frontend(plan)];
     match &plan.layout {
         PlanLayout::Aggregated { worker } => {
-            components.push(worker_component(plan, Role::Aggregated, worker)?);
+            components.push(components::worker(plan, Role::Aggregated, worker)?);
         }
         PlanLayout::Disaggregated { prefill, decode } => {
-            components.push(worker_component(plan, Role::Decode, decode)?);
-            components.push(worker_component(plan, Role::Prefill, prefill)?);
+            components.push(components::worker(plan, Role::Decode, decode)?);
+            components.push(components::worker(plan, Role::Prefill, prefill)?);
         }
     }
+    let config_maps = match &plan.planner {
+        Some(planner) => planner::add(plan, planner, &mut components)?,
+        None => Vec::new(),
+    };
     for component in &components {
         let length = plan.name.len() + component.name.len();
-        if length > MAX_COMBINED_NAME {
+        if length > MAX_DGD_AND_COMPONENT {
             return Err(RenderError::NameTooLong {
                 name: plan.name.clone(),
                 component: component.name.clone(),
                 length,
-                limit: MAX_COMBINED_NAME,
+                limit: MAX_DGD_AND_COMPONENT,
             });
         }
     }
-    Ok(DynamoGraphDeployment {
+    let deployment = DynamoGraphDeployment {
         api_version: API_VERSION.to_owned(),
         kind: KIND.to_owned(),
-        metadata: Metadata {
-            name: plan.name.clone(),
-            namespace: plan.namespace.clone(),
-            labels: plan.labels.clone(),
-        },
+        metadata: metadata(plan, &plan.name),
         spec: DeploymentSpec {
             backend_framework: Some(framework(plan.backend)),
             components,
         },
+    };
+    Ok(Manifests {
+        config_maps,
+        deployment,
     })
 }
 
-/// The manifest as YAML, which Go and Python readers understand alike.
+/// The manifests as YAML, which Go and Python readers understand alike: ConfigMaps first, the deployment last, as
+/// upstream's operator expects.
 ///
 /// # Errors
-/// [`RenderError::Yaml`] when a value has no YAML form.
-pub fn to_yaml(deployment: &DynamoGraphDeployment) -> Result<String, RenderError> {
-    serde_saphyr::to_string(deployment).map_err(|error| RenderError::Yaml {
+/// [`RenderError::Text`] when a value has no YAML form.
+pub fn to_yaml(manifests: &Manifests) -> Result<String, RenderError> {
+    let mut documents = Vec::new();
+    for config_map in &manifests.config_maps {
+        documents.push(document(config_map)?);
+    }
+    documents.push(document(&manifests.deployment)?);
+    Ok(documents.join("---\n"))
+}
+
+fn document(value: &impl Serialize) -> Result<String, RenderError> {
+    serde_saphyr::to_string(value).map_err(|error| RenderError::Text {
         problem: error.to_string(),
     })
+}
+
+fn metadata(plan: &DeploymentPlan, name: &str) -> Metadata {
+    Metadata {
+        name: name.to_owned(),
+        namespace: plan.namespace.clone(),
+        labels: plan.labels.clone(),
+    }
 }
 
 const fn framework(backend: Backend) -> BackendFramework {
@@ -88,155 +116,6 @@ const fn framework(backend: Backend) -> BackendFramework {
         Backend::Vllm => BackendFramework::Vllm,
         Backend::Sglang => BackendFramework::Sglang,
         Backend::Trtllm => BackendFramework::Trtllm,
-    }
-}
-
-fn frontend(plan: &DeploymentPlan) -> Component {
-    let mut args = vec!["-m".to_owned(), "dynamo.frontend".to_owned()];
-    if let Some(path) = &plan.model.path {
-        args.extend(["--model-name".to_owned(), plan.model.served_name.clone()]);
-        args.extend(["--model-path".to_owned(), path.clone()]);
-    }
-    let mut pod_template = pod(
-        plan,
-        PodParts {
-            working_dir: None,
-            args,
-            gpus: 0,
-        },
-    );
-    if plan.router == RouterMode::KvAware
-        && let Some(container) = pod_template.spec.containers.first_mut()
-    {
-        container.env.push(EnvVar {
-            name: "DYN_ROUTER_MODE".to_owned(),
-            value: "kv".to_owned(),
-        });
-    }
-    Component {
-        name: "Frontend".to_owned(),
-        component_type: ComponentType::Frontend,
-        replicas: Some(1),
-        multinode: None,
-        shared_memory_size: None,
-        runtime_version_override: plan.runtime_version_override.clone(),
-        pod_template,
-    }
-}
-
-fn worker_component(
-    plan: &DeploymentPlan,
-    role: Role,
-    worker: &WorkerPlan,
-) -> Result<Component, RenderError> {
-    let gpus = worker.mapping.gpus().get();
-    let per_node = plan.gpus_per_node.get();
-    let nodes = gpus.div_ceil(per_node);
-    if nodes > 1 && !gpus.is_multiple_of(nodes) {
-        return Err(RenderError::UnevenNodes {
-            mapping: worker.mapping,
-            per_node,
-        });
-    }
-    let mut args = vec!["-m".to_owned(), module(plan.backend).to_owned()];
-    args.extend(worker_arguments(plan, role, worker));
-    let (name, component_type) = identity(plan.backend, role);
-    Ok(Component {
-        name: name.to_owned(),
-        component_type,
-        replicas: Some(worker.replicas),
-        multinode: (nodes > 1).then_some(Multinode { node_count: nodes }),
-        shared_memory_size: (gpus > 1).then(|| SHARED_MEMORY.to_owned()),
-        runtime_version_override: plan.runtime_version_override.clone(),
-        pod_template: pod(
-            plan,
-            PodParts {
-                working_dir: Some(working_dir(plan.backend)),
-                args,
-                gpus: gpus / nodes,
-            },
-        ),
-    })
-}
-
-/// Component names and types of upstream's templates, which its tools look for.
-const fn identity(backend: Backend, role: Role) -> (&'static str, ComponentType) {
-    match (role, backend) {
-        (Role::Prefill, _) => ("prefill", ComponentType::Prefill),
-        (Role::Decode, _) => ("decode", ComponentType::Decode),
-        (Role::Aggregated, Backend::Vllm) => ("worker", ComponentType::Worker),
-        (Role::Aggregated, Backend::Sglang) => ("decode", ComponentType::Worker),
-        (Role::Aggregated, Backend::Trtllm) => ("TRTLLMWorker", ComponentType::Worker),
-    }
-}
-
-const fn module(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Vllm => "dynamo.vllm",
-        Backend::Sglang => "dynamo.sglang",
-        Backend::Trtllm => "dynamo.trtllm",
-    }
-}
-
-const fn working_dir(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Vllm => "/workspace/examples/backends/vllm",
-        Backend::Sglang => "/workspace/examples/backends/sglang",
-        Backend::Trtllm => "/workspace/",
-    }
-}
-
-struct PodParts {
-    working_dir: Option<&'static str>,
-    args: Vec<String>,
-    gpus: u32,
-}
-
-fn pod(plan: &DeploymentPlan, parts: PodParts) -> PodTemplate {
-    let mut env = Vec::new();
-    let mut volumes = Vec::new();
-    let mut volume_mounts = Vec::new();
-    if let Some(cache) = &plan.model.cache {
-        volumes.push(Volume {
-            name: cache.claim.clone(),
-            persistent_volume_claim: ClaimSource {
-                claim_name: cache.claim.clone(),
-            },
-        });
-        volume_mounts.push(VolumeMount {
-            name: cache.claim.clone(),
-            mount_path: cache.mount_path.clone(),
-        });
-        if plan.model.path.is_none() {
-            env.push(EnvVar {
-                name: "HF_HOME".to_owned(),
-                value: cache.mount_path.clone(),
-            });
-        }
-    }
-    let resources = (parts.gpus > 0).then(|| Resources {
-        limits: BTreeMap::from([(GPU_RESOURCE.to_owned(), parts.gpus.to_string())]),
-    });
-    // Optional, so that models that need no token start in namespaces that hold none.
-    let token = SecretRef {
-        name: HF_TOKEN_SECRET.to_owned(),
-        optional: true,
-    };
-    PodTemplate {
-        spec: PodSpec {
-            containers: vec![Container {
-                name: MAIN_CONTAINER.to_owned(),
-                image: plan.image.to_string(),
-                working_dir: parts.working_dir.map(str::to_owned),
-                command: vec!["python3".to_owned()],
-                args: parts.args,
-                env_from: vec![EnvFrom { secret_ref: token }],
-                env,
-                resources,
-                volume_mounts,
-            }],
-            volumes,
-        },
     }
 }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use dgdr_perf_model::ParallelMapping;
 use dgdr_sweep_planner::{Configuration, Layout};
-use dgdr_types::names::{MAX_DGD_NAME, dgd_name, shorten};
-use dgdr_types::{ImageReference, ResolvedRequest};
+use dgdr_types::names::{
+    DgdrName, MAX_DGD_NAME, dgd_name, planner_config_map_name, profile_data_config_map_name, shorten,
+};
+use dgdr_types::{ImageReference, PlannerSettings, ResolvedRequest, Sla};
 
 use super::limits::{Half, Limits};
 use super::question::Question;
@@ -13,8 +15,9 @@ use super::study::Study;
 use crate::error::ProfilerError;
 use crate::probe::Probe;
 use crate::render::{
-    DEFAULT_IMAGE, DeploymentPlan, ModelCacheMount, ModelLocation, PlanLayout, RouterMode, TrustRemoteCode,
-    WorkerPlan, worker_image,
+    DEFAULT_IMAGE, DeploymentPlan, LatencyTargets, ModelCacheMount, ModelLocation, PlanLayout, PlannerInput,
+    PlannerPlan, ProfileData, RouterMode, TrustRemoteCode, WorkerPlan, planner_image, planner_settings,
+    worker_image,
 };
 
 /// A plan, and what its user should know.
@@ -39,6 +42,8 @@ pub struct DeploymentInput<'a> {
     pub pick: &'a Configuration,
     /// What its engines are started for.
     pub limits: &'a Limits,
+    /// Curves around the pick by file name, in the form that a planner reads.
+    pub curve_files: &'a BTreeMap<&'static str, String>,
 }
 
 /// The deployment of a pick.
@@ -50,8 +55,9 @@ pub async fn plan(input: DeploymentInput<'_>, probe: &mut impl Probe) -> Result<
         request,
         question,
         study,
-        pick,
+        pick: _,
         limits: _,
+        curve_files: _,
     } = input;
     let mut warnings = Vec::new();
     let given = match &request.image {
@@ -64,39 +70,9 @@ pub async fn plan(input: DeploymentInput<'_>, probe: &mut impl Probe) -> Result<
         }
     };
     let image = worker_image(&given, study.backend);
-    warnings.extend(image.warning);
-    let copies = pick.replicas;
-    let layout = match &pick.layout {
-        Layout::Aggregated { mapping, .. } => PlanLayout::Aggregated {
-            worker: worker(
-                &input,
-                WorkerInput {
-                    mapping: *mapping,
-                    replicas: copies,
-                    half: Half::Decode,
-                },
-                probe,
-            )
-            .await?,
-        },
-        Layout::Disaggregated { prefill, decode } => {
-            let prefill = WorkerInput {
-                mapping: prefill.mapping,
-                replicas: prefill.workers * copies,
-                half: Half::Prefill,
-            };
-            let decode = WorkerInput {
-                mapping: decode.mapping,
-                replicas: decode.workers * copies,
-                half: Half::Decode,
-            };
-            PlanLayout::Disaggregated {
-                prefill: worker(&input, prefill, probe).await?,
-                decode: worker(&input, decode, probe).await?,
-            }
-        }
-    };
-    let plan = DeploymentPlan {
+    warnings.extend(image.warnings);
+    let layout = layout(&input, probe).await?;
+    let mut plan = DeploymentPlan {
         name: name(request, study),
         namespace: None,
         labels: BTreeMap::new(),
@@ -118,8 +94,122 @@ pub async fn plan(input: DeploymentInput<'_>, probe: &mut impl Probe) -> Result<
         runtime_version_override: request
             .runtime_version_override
             .map(|version| version.to_string()),
+        tolerations: tolerations(request),
+        planner: None,
     };
+    if let Some(wishes) = &request.features.planner {
+        let (planner, notes) = planner(&input, wishes, &plan, &given);
+        plan.planner = Some(planner);
+        warnings.extend(notes);
+    }
     Ok(Planned { plan, warnings })
+}
+
+/// The workers of a pick, with what their engines are started for.
+async fn layout(input: &DeploymentInput<'_>, probe: &mut impl Probe) -> Result<PlanLayout, ProfilerError> {
+    let copies = input.pick.replicas;
+    Ok(match &input.pick.layout {
+        Layout::Aggregated { mapping, .. } => PlanLayout::Aggregated {
+            worker: worker(
+                input,
+                WorkerInput {
+                    mapping: *mapping,
+                    replicas: copies,
+                    half: Half::Decode,
+                },
+                probe,
+            )
+            .await?,
+        },
+        Layout::Disaggregated { prefill, decode } => {
+            let prefill = WorkerInput {
+                mapping: prefill.mapping,
+                replicas: prefill.workers * copies,
+                half: Half::Prefill,
+            };
+            let decode = WorkerInput {
+                mapping: decode.mapping,
+                replicas: decode.workers * copies,
+                half: Half::Decode,
+            };
+            PlanLayout::Disaggregated {
+                prefill: worker(input, prefill, probe).await?,
+                decode: worker(input, decode, probe).await?,
+            }
+        }
+    })
+}
+
+/// What scales the workers, and what its user should know.
+fn planner(
+    input: &DeploymentInput<'_>,
+    wishes: &PlannerSettings,
+    plan: &DeploymentPlan,
+    given: &ImageReference,
+) -> (PlannerPlan, Vec<String>) {
+    let request = input.request;
+    let config = planner_settings(PlannerInput {
+        wishes,
+        served_name: &plan.model.served_name,
+        backend: plan.backend,
+        layout: &plan.layout,
+        budget: input.question.hardware.total_gpus,
+        targets: targets(request),
+    });
+    let image = planner_image(given);
+    let mut warnings = config.warnings;
+    warnings.extend(image.warnings);
+    // A bare spec has no name of its own, and the deployment's name is unique where it is deployed.
+    let named = request.name.clone().or_else(|| DgdrName::new(&plan.name).ok());
+    let (config_map, profile) = named.map_or_else(
+        || ("planner-config".to_owned(), "planner-profile-data".to_owned()),
+        |name| {
+            (
+                planner_config_map_name(&name),
+                profile_data_config_map_name(&name),
+            )
+        },
+    );
+    let files = input.curve_files.iter();
+    let planner = PlannerPlan {
+        image: image.image,
+        settings: config.settings,
+        config_map,
+        profile: Some(ProfileData {
+            config_map: profile,
+            files: files
+                .map(|(name, text)| ((*name).to_owned(), text.clone()))
+                .collect(),
+        }),
+    };
+    (planner, warnings)
+}
+
+/// Targets that the user set: defaults of the request are no wish, and the planner has its own.
+fn targets(request: &ResolvedRequest) -> Option<LatencyTargets> {
+    if request.is_assumed("spec.sla.ttft") && request.is_assumed("spec.sla.itl") {
+        return None;
+    }
+    match request.sla {
+        Sla::TokenLatency { ttft, itl } => Some(LatencyTargets { ttft, itl }),
+        Sla::RequestLatency(_) => None,
+    }
+}
+
+/// Taints that the profiling Job tolerates: where profiling may run, what it finds must run too.
+fn tolerations(request: &ResolvedRequest) -> Vec<serde_json::Value> {
+    request
+        .overrides
+        .profiling_job
+        .as_ref()
+        .and_then(|job| {
+            job.get("template")?
+                .get("spec")?
+                .get("tolerations")?
+                .as_array()
+                .cloned()
+        })
+        .unwrap_or_default()
 }
 
 fn default_image() -> Result<ImageReference, ProfilerError> {
@@ -154,7 +244,7 @@ fn name(request: &ResolvedRequest, study: &Study) -> String {
         .collect();
     label = label.trim_matches('-').to_owned();
     if label.is_empty() {
-        label = "model".to_owned();
+        label.push_str("model");
     }
     shorten(&format!("{label}-{}", study.backend), MAX_DGD_NAME)
 }

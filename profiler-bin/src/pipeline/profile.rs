@@ -1,5 +1,6 @@
 //! The main job: a resolved request in, a directory of results out.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -220,19 +221,21 @@ async fn steps(
 
     stage.enter(Step::GeneratingDgd)?;
     let study = &comparison.studies[chosen];
+    let curve_files = curve_files(&curves, &curves.origins(&question, study))?;
     let input = DeploymentInput {
         request,
         question: &question,
         study,
         pick: &pick,
         limits: &limits,
+        curve_files: &curve_files,
     };
     let planned = plan(input, &mut comparison.probes[chosen]).await?;
     for warning in planned.warnings {
         notices.warn(stage.log, warning);
     }
     let deployment = to_yaml(&render(&planned.plan)?)?;
-    write_curves(stage, &curves, &curves.origins(&question, study))?;
+    write_curves(stage, &curves, &curve_files)?;
     if options.pictures == Pictures::Draw {
         let input = PictureInput {
             question: &question,
@@ -292,9 +295,6 @@ fn understand(
             Origin::Assumed => notices.warn(log, filled.describe()),
             Origin::Discovered | Origin::System => log.info(filled.describe()),
         }
-    }
-    for missing in unrendered(request) {
-        notices.warn(log, missing);
     }
     log.info(format!("model {} found: {:?}", request.model, found.origin));
     Ok(found.question)
@@ -393,19 +393,6 @@ fn refuse_unsupported(request: &ResolvedRequest) -> Result<(), ProfilerError> {
     Ok(())
 }
 
-/// Wishes that the deployment does not carry yet, said instead of dropped.
-fn unrendered(request: &ResolvedRequest) -> Vec<String> {
-    let mut missing = Vec::new();
-    if request.features.planner.is_some() {
-        missing.push(
-            "spec.features.planner: the pick leaves one worker of each role for the planner to scale, but the planner \
-             component itself is not part of the generated deployment: add it with the interpolation data of this run"
-                .to_owned(),
-        );
-    }
-    missing
-}
-
 fn backends(choice: BackendChoice) -> Vec<Backend> {
     match choice {
         BackendChoice::Auto => Backend::ALL.to_vec(),
@@ -483,7 +470,30 @@ fn picked(
 }
 
 /// Curves in both of upstream's formats.
-fn write_curves(stage: &Stage<'_, '_>, curves: &Curves, origins: &CurveOrigins) -> Result<(), ProfilerError> {
+/// The curves as JSON by file name: what the planner reads.
+fn curve_files(
+    curves: &Curves,
+    origins: &CurveOrigins,
+) -> Result<BTreeMap<&'static str, String>, ProfilerError> {
+    let prefill = dgdr_interpolation::json::write_prefill(&curves.prefill, &origins.prefill)?;
+    let decode = dgdr_interpolation::json::write_decode(&curves.decode, &origins.decode)?;
+    [(PREFILL_JSON_FILE, prefill), (DECODE_JSON_FILE, decode)]
+        .into_iter()
+        .map(|(name, bytes)| match String::from_utf8(bytes) {
+            Ok(text) => Ok((name, text)),
+            Err(error) => Err(ProfilerError::Encode {
+                what: name,
+                problem: error.to_string(),
+            }),
+        })
+        .collect()
+}
+
+fn write_curves(
+    stage: &Stage<'_, '_>,
+    curves: &Curves,
+    files: &BTreeMap<&'static str, String>,
+) -> Result<(), ProfilerError> {
     stage.write(
         PREFILL_NPZ_FILE,
         &dgdr_interpolation::npz::write_prefill(&curves.prefill)?,
@@ -492,14 +502,10 @@ fn write_curves(stage: &Stage<'_, '_>, curves: &Curves, origins: &CurveOrigins) 
         DECODE_NPZ_FILE,
         &dgdr_interpolation::npz::write_decode(&curves.decode)?,
     )?;
-    stage.write(
-        PREFILL_JSON_FILE,
-        &dgdr_interpolation::json::write_prefill(&curves.prefill, &origins.prefill)?,
-    )?;
-    stage.write(
-        DECODE_JSON_FILE,
-        &dgdr_interpolation::json::write_decode(&curves.decode, &origins.decode)?,
-    )
+    for (name, text) in files {
+        stage.write(name, text.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Lengths beyond what any model takes saturate and are refused by the planner's own checks.

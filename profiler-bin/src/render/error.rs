@@ -1,6 +1,6 @@
 //! Why a deployment cannot be rendered.
 
-use dgdr_perf_model::ParallelMapping;
+use dgdr_perf_model::{Backend, KvQuant, ParallelMapping};
 
 /// Why a deployment cannot be rendered, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,9 +31,20 @@ pub enum RenderError {
         /// GPUs of a node.
         per_node: u32,
     },
-    /// No YAML form.
-    #[error("the deployment has no YAML form: {problem}")]
-    Yaml {
+    /// No engine keeps its KV cache in this format.
+    #[error(
+        "{backend} has no {} KV cache: take a checkpoint whose KV cache is bfloat16 or fp8",
+        .format.name()
+    )]
+    KvCacheFormat {
+        /// The engine.
+        backend: Backend,
+        /// The format.
+        format: KvQuant,
+    },
+    /// No YAML or JSON form.
+    #[error("the deployment has no text form: {problem}")]
+    Text {
         /// Why.
         problem: String,
     },

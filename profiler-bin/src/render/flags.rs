@@ -1,4 +1,6 @@
 //! What a worker's engine is started with, one module an engine.
+//!
+//! Flags are those of `dynamo.vllm`, `dynamo.sglang` and `dynamo.trtllm` of ai-dynamo 1.6.1.
 
 mod sglang;
 mod trtllm;
@@ -6,7 +8,7 @@ mod vllm;
 
 use dgdr_perf_model::Backend;
 
-use super::plan::{DeploymentPlan, WorkerPlan};
+use super::plan::{DeploymentPlan, RouterMode, WorkerPlan};
 
 /// What a worker does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,11 @@ pub(super) fn worker_arguments(plan: &DeploymentPlan, role: Role, worker: &Worke
     }
 }
 
+/// Whether a worker tells the router what its KV cache holds. Decode workers do not: prompts are routed to prefill.
+fn publishes_kv_events(plan: &DeploymentPlan, role: Role) -> bool {
+    plan.router == RouterMode::KvAware && role != Role::Decode
+}
+
 /// Collects `--flag value` pairs.
 #[derive(Debug, Default)]
 struct Arguments(Vec<String>);
@@ -48,7 +55,7 @@ impl Arguments {
         self.0.push(format!("--{name}"));
     }
 
-    fn value(&mut self, name: &str, value: impl ToString) {
+    fn value(&mut self, name: &str, value: &impl ToString) {
         self.flag(name);
         self.0.push(value.to_string());
     }
@@ -61,7 +68,7 @@ impl Arguments {
 
     fn disaggregation(&mut self, role: Role) {
         if let Some(mode) = role.disaggregation_mode() {
-            self.value("disaggregation-mode", mode);
+            self.value("disaggregation-mode", &mode);
         }
     }
 }

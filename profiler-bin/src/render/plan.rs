@@ -19,7 +19,7 @@ pub struct DeploymentPlan {
     pub model: ModelLocation,
     /// The engine.
     pub backend: Backend,
-    /// Image of all components.
+    /// Image of frontend and workers.
     pub image: ImageReference,
     /// The workers.
     pub layout: PlanLayout,
@@ -31,6 +31,32 @@ pub struct DeploymentPlan {
     pub trust: TrustRemoteCode,
     /// Version of the runtime, where the image tag does not tell.
     pub runtime_version_override: Option<String>,
+    /// Taints that all pods tolerate, each a `core/v1` Toleration.
+    pub tolerations: Vec<serde_json::Value>,
+    /// What scales the workers; none where nothing does.
+    pub planner: Option<PlannerPlan>,
+}
+
+/// What scales the workers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannerPlan {
+    /// Its image.
+    pub image: ImageReference,
+    /// Its settings; see [`planner_settings`](super::planner_settings).
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// Name of the ConfigMap with its settings.
+    pub config_map: String,
+    /// What it knows of the engines from the start.
+    pub profile: Option<ProfileData>,
+}
+
+/// Curves of the engines, in the form that the planner reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileData {
+    /// Name of the ConfigMap that holds them.
+    pub config_map: String,
+    /// Contents by file name: `prefill_raw_data.json` and `decode_raw_data.json`.
+    pub files: BTreeMap<String, String>,
 }
 
 /// How requests find a worker.
@@ -97,9 +123,9 @@ pub struct WorkerPlan {
     pub mapping: ParallelMapping,
     /// How many there are.
     pub replicas: u32,
-    /// Requests in flight in each.
+    /// Requests in flight in each attention copy and pipeline stage of each, as engines are ranked.
     pub max_batch_size: u32,
-    /// Tokens of its largest step.
+    /// Tokens of the largest step of an attention copy.
     pub max_num_tokens: u32,
     /// Tokens of the longest request: what the model allows and the KV cache holds.
     pub max_sequence_length: u64,

@@ -4,14 +4,19 @@ use std::path::Path;
 
 use dgdr_perf_model::memory::FractionBasis;
 use dgdr_perf_model::{Backend, KvQuant, MappingWidths, MemoryFraction, ParallelMapping};
-use dgdr_units::Fraction;
+use dgdr_types::PlannerSettings;
+use dgdr_types::dgd::{ConfigMap, DynamoGraphDeployment};
+use dgdr_units::{Fraction, Gpus};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::{
-    DeploymentPlan, ModelCacheMount, ModelLocation, PlanLayout, RenderError, RouterMode, TrustRemoteCode,
-    WorkerPlan, render, to_yaml,
+    DeploymentPlan, ModelCacheMount, ModelLocation, PlanLayout, PlannerInput, PlannerPlan, ProfileData,
+    RenderError, RouterMode, TrustRemoteCode, WorkerPlan, planner_image, planner_settings, render, to_yaml,
+    worker_image,
 };
 
+mod readers;
 mod schema;
 
 fn worker(mapping: ParallelMapping, replicas: u32) -> WorkerPlan {
@@ -41,13 +46,47 @@ fn plan(backend: Backend, layout: PlanLayout) -> DeploymentPlan {
             cache: None,
         },
         backend,
-        image: "nvcr.io/nvidia/ai-dynamo/vllm-runtime:0.9.0".parse().unwrap(),
+        image: worker_image(&super::DEFAULT_IMAGE.parse().unwrap(), backend).image,
         layout,
         gpus_per_node: NonZeroU32::new(8).unwrap(),
         router: RouterMode::RoundRobin,
         trust: TrustRemoteCode::No,
         runtime_version_override: None,
+        tolerations: Vec::new(),
+        planner: None,
     }
+}
+
+/// The plan with a planner that starts from curves.
+fn planned(mut plan: DeploymentPlan) -> DeploymentPlan {
+    let config = planner_settings(PlannerInput {
+        wishes: &PlannerSettings::default(),
+        served_name: &plan.model.served_name,
+        backend: plan.backend,
+        layout: &plan.layout,
+        budget: Gpus::new(32),
+        targets: None,
+    });
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    plan.planner = Some(PlannerPlan {
+        image: planner_image(&plan.image).image,
+        settings: config.settings,
+        config_map: "planner-config-qwen3-32b".to_owned(),
+        profile: Some(ProfileData {
+            config_map: "planner-profile-data-qwen3-32b".to_owned(),
+            files: BTreeMap::from([
+                (
+                    "prefill_raw_data.json".to_owned(),
+                    r#"{"prefill_isl":[128]}"#.to_owned(),
+                ),
+                (
+                    "decode_raw_data.json".to_owned(),
+                    r#"{"max_kv_tokens":4096}"#.to_owned(),
+                ),
+            ]),
+        }),
+    });
+    plan
 }
 
 fn aggregated() -> PlanLayout {
@@ -86,6 +125,116 @@ fn weights_on_a_volume_are_mounted_everywhere() {
     plan.router = RouterMode::KvAware;
     plan.trust = TrustRemoteCode::Yes;
     insta::assert_snapshot!("vllm_agg_pvc", yaml(&plan));
+}
+
+#[test]
+fn a_planner_is_rendered_with_its_settings_and_curves() {
+    insta::assert_snapshot!(
+        "vllm_disagg_planner",
+        yaml(&planned(plan(Backend::Vllm, disaggregated())))
+    );
+    insta::assert_snapshot!(
+        "trtllm_agg_planner",
+        yaml(&planned(plan(Backend::Trtllm, aggregated())))
+    );
+}
+
+#[test]
+fn only_what_the_planner_scales_is_handed_to_it() {
+    let mut one = planned(plan(Backend::Vllm, disaggregated()));
+    let scaled = |plan: &DeploymentPlan| -> Vec<String> {
+        let components = render(plan).unwrap().deployment.spec.components;
+        components
+            .into_iter()
+            .filter(|component| component.scaling_adapter.is_some())
+            .map(|component| component.name)
+            .collect()
+    };
+    assert_eq!(scaled(&one), ["decode", "prefill"]);
+    let settings = &mut one.planner.as_mut().unwrap().settings;
+    settings.insert("mode".to_owned(), json!("prefill"));
+    assert_eq!(scaled(&one), ["prefill"]);
+    let settings = &mut one.planner.as_mut().unwrap().settings;
+    settings.insert("advisory".to_owned(), json!(true));
+    assert_eq!(scaled(&one), Vec::<String>::new());
+}
+
+/// The arguments of the worker of this name.
+fn arguments(plan: &DeploymentPlan, name: &str) -> String {
+    let components = render(plan).unwrap().deployment.spec.components;
+    let component = components
+        .iter()
+        .find(|component| component.name == name)
+        .unwrap();
+    component.pod_template.spec.containers[0].args.join(" ")
+}
+
+#[test]
+fn workers_publish_kv_events_for_the_router_that_reads_them() {
+    for (backend, flag) in [
+        (Backend::Vllm, "--kv-events-config"),
+        (Backend::Sglang, "--kv-events-config"),
+        (Backend::Trtllm, "--publish-kv-events"),
+    ] {
+        let mut plan = plan(backend, disaggregated());
+        assert!(!arguments(&plan, "prefill").contains(flag), "{backend}");
+        plan.router = RouterMode::KvAware;
+        assert!(arguments(&plan, "prefill").contains(flag), "{backend}");
+        assert!(!arguments(&plan, "decode").contains(flag), "{backend}");
+    }
+}
+
+#[test]
+fn limits_are_counted_as_each_engine_counts_them() {
+    let layout = PlanLayout::Disaggregated {
+        prefill: worker(ParallelMapping::tep(8).unwrap(), 1),
+        decode: worker(ParallelMapping::dep(8).unwrap(), 1),
+    };
+    let sglang = arguments(&plan(Backend::Sglang, layout.clone()), "decode");
+    assert!(sglang.contains("--max-running-requests 4096"), "{sglang}");
+    assert!(
+        sglang.contains(
+            "--tensor-parallel-size 8 --data-parallel-size 8 --enable-dp-attention --expert-parallel-size 8"
+        ),
+        "{sglang}"
+    );
+    let vllm = arguments(&plan(Backend::Vllm, layout.clone()), "decode");
+    assert!(vllm.contains("--max-num-seqs 512"), "{vllm}");
+    assert!(
+        vllm.contains(
+            "--tensor-parallel-size 1 --pipeline-parallel-size 1 --data-parallel-size 8 --enable-expert-parallel"
+        ),
+        "{vllm}"
+    );
+    let trtllm = arguments(&plan(Backend::Trtllm, layout), "decode");
+    assert!(trtllm.contains("--max-batch-size 512"), "{trtllm}");
+    assert!(
+        trtllm.contains("--expert-parallel-size 8 --enable-attention-dp"),
+        "{trtllm}"
+    );
+}
+
+#[test]
+fn an_unknown_kv_format_is_refused() {
+    let mut worker = worker(ParallelMapping::tp(2).unwrap(), 1);
+    worker.kv = KvQuant::Int8;
+    let error = render(&plan(Backend::Vllm, PlanLayout::Aggregated { worker })).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "vllm has no int8 KV cache: take a checkpoint whose KV cache is bfloat16 or fp8"
+    );
+}
+
+#[test]
+fn a_claim_whose_name_no_volume_may_have_is_mounted_all_the_same() {
+    let mut plan = plan(Backend::Vllm, aggregated());
+    plan.model.cache = Some(ModelCacheMount {
+        claim: "models.team-a".to_owned(),
+        mount_path: "/opt/model-cache".to_owned(),
+    });
+    let text = yaml(&plan);
+    assert!(text.contains("- name: model-cache\n"), "{text}");
+    assert!(text.contains("claimName: models.team-a\n"), "{text}");
 }
 
 #[test]
@@ -134,7 +283,9 @@ fn every_shape() -> Vec<DeploymentPlan> {
                 mount_path: "/opt/model-cache".to_owned(),
             });
             volume.router = RouterMode::KvAware;
-            plans.extend([hub, volume]);
+            volume.tolerations = vec![json!({"key": "gpu", "operator": "Exists", "effect": "NoSchedule"})];
+            let scaled = planned(hub.clone());
+            plans.extend([hub, volume, scaled]);
         }
     }
     plans
@@ -148,7 +299,7 @@ fn the_cluster_accepts_every_shape() {
         return;
     };
     for plan in every_shape() {
-        let value = serde_json::to_value(render(&plan).unwrap()).unwrap();
+        let value = serde_json::to_value(render(&plan).unwrap().deployment).unwrap();
         let problems = schema::problems(&schema, &value);
         assert!(
             problems.is_empty(),
@@ -157,13 +308,17 @@ fn the_cluster_accepts_every_shape() {
             plan.layout
         );
     }
-    let mut wrong = serde_json::to_value(render(&every_shape()[0]).unwrap()).unwrap();
-    wrong["spec"]["components"][0]["replica"] = 1.into();
-    assert_eq!(
-        schema::problems(&schema, &wrong).len(),
-        1,
-        "an unknown field would be pruned silently"
-    );
+    let right = serde_json::to_value(render(&every_shape()[0]).unwrap().deployment).unwrap();
+    for (field, value) in [
+        ("replica", json!(1)),
+        ("name", json!("front_end")),
+        ("type", json!("router")),
+    ] {
+        let mut wrong = right.clone();
+        wrong["spec"]["components"][0][field] = value;
+        let problems = schema::problems(&schema, &wrong);
+        assert_eq!(problems.len(), 1, "{field}: {problems:?}");
+    }
 }
 
 /// Tells the test report what could not run here.
@@ -200,11 +355,15 @@ proptest! {
             prefill: worker(prefill, prefill_workers),
             decode: worker(decode, decode_workers),
         };
-        let deployment = render(&plan(backend, layout)).unwrap();
+        let deployment = render(&plan(backend, layout)).unwrap().deployment;
         let planned = prefill.gpus().get() * prefill_workers + decode.gpus().get() * decode_workers;
         prop_assert_eq!(deployment.gpus(), u64::from(planned));
         for component in &deployment.spec.components {
             prop_assert!(deployment.metadata.name.len() + component.name.len() <= 45);
+            let per_pod = component.pod_template.spec.containers[0].resources.as_ref().map(|resources| {
+                resources.limits["nvidia.com/gpu"].parse::<u32>().unwrap()
+            });
+            prop_assert!(per_pod.is_none_or(|gpus| (1..=8).contains(&gpus)));
         }
     }
 
@@ -213,9 +372,16 @@ proptest! {
         backend in prop::sample::select(Backend::ALL.to_vec()),
         mapping in mappings(), replicas in 1_u32..9,
     ) {
-        let deployment = render(&plan(backend, PlanLayout::Aggregated { worker: worker(mapping, replicas) })).unwrap();
-        let text = to_yaml(&deployment).unwrap();
-        let back: dgdr_types::dgd::DynamoGraphDeployment = serde_saphyr::from_str(&text).unwrap();
-        prop_assert_eq!(back, deployment);
+        let plan = planned(plan(backend, PlanLayout::Aggregated { worker: worker(mapping, replicas) }));
+        let manifests = render(&plan).unwrap();
+        let text = to_yaml(&manifests).unwrap();
+        prop_assert_eq!(&text, &to_yaml(&render(&plan).unwrap()).unwrap());
+        let documents: Vec<&str> = text.split("---\n").collect();
+        prop_assert_eq!(documents.len(), manifests.config_maps.len() + 1);
+        for (document, expected) in documents.iter().zip(&manifests.config_maps) {
+            prop_assert_eq!(&serde_saphyr::from_str::<ConfigMap>(document).unwrap(), expected);
+        }
+        let back: DynamoGraphDeployment = serde_saphyr::from_str(documents[documents.len() - 1]).unwrap();
+        prop_assert_eq!(back, manifests.deployment);
     }
 }

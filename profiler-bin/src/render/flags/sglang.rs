@@ -2,48 +2,58 @@
 
 use dgdr_perf_model::KvQuant;
 
-use super::{Arguments, Role};
+use super::{Arguments, Role, publishes_kv_events};
 use crate::render::plan::{DeploymentPlan, TrustRemoteCode, WorkerPlan};
 
 /// Tokens of a KV page: upstream's templates set it, and both roles must agree.
 const PAGE_SIZE: u32 = 16;
 /// Where decode workers meet prefill workers.
 const BOOTSTRAP_PORT: u32 = 12_345;
+/// Where KV events are published, as in upstream's routed examples.
+const KV_EVENTS: &str = r#"{"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:5557"}"#;
 
 pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) -> Vec<String> {
     let widths = worker.mapping.widths();
     let mut arguments = Arguments::default();
     arguments.model("model-path", plan);
     // SGLang counts attention copies and experts inside its tensor-parallel group.
-    arguments.value("tensor-parallel-size", widths.tp * widths.attention_dp);
+    arguments.value("tensor-parallel-size", &(widths.tp * widths.attention_dp));
     if widths.pp > 1 {
-        arguments.value("pipeline-parallel-size", widths.pp);
+        arguments.value("pipeline-parallel-size", &widths.pp);
     }
     if widths.attention_dp > 1 {
-        arguments.value("data-parallel-size", widths.attention_dp);
+        arguments.value("data-parallel-size", &widths.attention_dp);
         arguments.flag("enable-dp-attention");
     }
     if widths.moe_ep > 1 {
-        arguments.value("expert-parallel-size", widths.moe_ep);
+        arguments.value("expert-parallel-size", &widths.moe_ep);
     }
-    arguments.value("page-size", PAGE_SIZE);
+    arguments.value("page-size", &PAGE_SIZE);
     if worker.kv == KvQuant::Fp8 {
-        arguments.value("kv-cache-dtype", "fp8_e4m3");
+        arguments.value("kv-cache-dtype", &"fp8_e4m3");
     }
-    arguments.value("mem-fraction-static", worker.memory_fraction.value);
-    arguments.value("context-length", worker.max_sequence_length);
-    arguments.value("max-running-requests", worker.max_batch_size);
+    arguments.value("mem-fraction-static", &worker.memory_fraction.value);
+    arguments.value("context-length", &worker.max_sequence_length);
+    // SGLang divides its limit among attention copies, and that again among pipeline stages.
+    let copies = widths.attention_dp.saturating_mul(widths.pp);
+    arguments.value(
+        "max-running-requests",
+        &worker.max_batch_size.saturating_mul(copies),
+    );
     if role != Role::Decode {
-        arguments.value("max-prefill-tokens", worker.max_num_tokens);
+        arguments.value("max-prefill-tokens", &worker.max_num_tokens);
+    }
+    if publishes_kv_events(plan, role) {
+        arguments.value("kv-events-config", &KV_EVENTS);
     }
     if plan.trust == TrustRemoteCode::Yes {
         arguments.flag("trust-remote-code");
     }
     arguments.disaggregation(role);
     if role != Role::Aggregated {
-        arguments.value("disaggregation-transfer-backend", "nixl");
-        arguments.value("disaggregation-bootstrap-port", BOOTSTRAP_PORT);
-        arguments.value("host", "0.0.0.0");
+        arguments.value("disaggregation-transfer-backend", &"nixl");
+        arguments.value("disaggregation-bootstrap-port", &BOOTSTRAP_PORT);
+        arguments.value("host", &"0.0.0.0");
     }
     arguments.0
 }

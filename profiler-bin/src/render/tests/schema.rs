@@ -24,12 +24,29 @@ pub(super) fn problems(schema: &Value, value: &Value) -> Vec<String> {
     found
 }
 
+/// The one pattern that rendered fields meet.
+const COMPONENT_NAME: &str = "^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$";
+
+fn is_component_name(text: &str) -> bool {
+    let is_edge = |byte: &u8| byte.is_ascii_alphanumeric();
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(is_edge)
+        && bytes.last().is_some_and(is_edge)
+        && bytes.iter().all(|byte| is_edge(byte) || *byte == b'-')
+}
+
 fn check(schema: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
     if schema["x-kubernetes-int-or-string"] == true {
         if !value.is_string() && !value.is_i64() && !value.is_u64() {
             found.push(format!("{path}: neither integer nor string"));
         }
         return;
+    }
+    if let (Some(pattern), Some(text)) = (schema["pattern"].as_str(), value.as_str())
+        && pattern == COMPONENT_NAME
+        && !is_component_name(text)
+    {
+        found.push(format!("{path}: {text:?} does not match {pattern}"));
     }
     if let Some(names) = schema["enum"].as_array()
         && !names.contains(value)
