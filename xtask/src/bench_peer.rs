@@ -178,7 +178,7 @@ fn peer_arguments(results: &Path) -> Vec<OsString> {
 }
 
 fn profile_arguments(results: &Path) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = ["--quiet", "profile", "--config", REQUEST, "--output-dir"]
+    let mut arguments: Vec<OsString> = ["profile", "--quiet", "--config", REQUEST, "--output-dir"]
         .map(OsString::from)
         .into();
     arguments.push(results.into());
@@ -187,8 +187,8 @@ fn profile_arguments(results: &Path) -> Vec<OsString> {
 
 fn sweep_arguments() -> Vec<OsString> {
     [
-        "--quiet",
         "sweep",
+        "--quiet",
         "--model",
         "Qwen/Qwen3-32B",
         "--system",

@@ -74,8 +74,8 @@ pub(super) fn speed() -> anyhow::Result<Verdict> {
         let output = Command::new(target.join("release/dgdr-profiler"))
             .current_dir(workspace::root())
             .args([
-                "--quiet",
                 "profile",
+                "--quiet",
                 "--config",
                 "deploy/samples/qwen3-32b-h200.yaml",
                 "--output-dir",
