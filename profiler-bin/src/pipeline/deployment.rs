@@ -60,14 +60,13 @@ pub async fn plan(input: DeploymentInput<'_>, probe: &mut impl Probe) -> Result<
         curve_files: _,
     } = input;
     let mut warnings = Vec::new();
-    let given = match &request.image {
-        Some(image) => image.clone(),
-        None => {
-            warnings.push(format!(
-                "spec.image is not given: siblings of {DEFAULT_IMAGE} are used"
-            ));
-            default_image()?
-        }
+    let given = if let Some(image) = &request.image {
+        image.clone()
+    } else {
+        warnings.push(format!(
+            "spec.image is not given: siblings of {DEFAULT_IMAGE} are used"
+        ));
+        default_image()?
     };
     let image = worker_image(&given, study.backend);
     warnings.extend(image.warnings);

@@ -148,6 +148,13 @@ pub fn planner_settings(input: PlannerInput<'_>) -> PlannerConfig {
     if let Some(targets) = input.targets {
         default("ttft_ms", targets.ttft.get().into());
         default("itl_ms", targets.itl.get().into());
+        if settings.get("optimization_target") != Some(&Value::from("sla")) {
+            config.warnings.push(
+                "spec.features.planner.optimization_target: the planner scales to the targets of spec.sla only where \
+                 this is \"sla\""
+                    .to_owned(),
+            );
+        }
     }
     let engines: &[_] = match input.layout {
         PlanLayout::Aggregated { worker } => &[("decode_engine_num_gpu", worker)],

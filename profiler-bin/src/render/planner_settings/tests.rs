@@ -57,7 +57,7 @@ fn names_are_sorted_and_every_newer_name_is_known() {
 
 #[test]
 fn the_pick_fills_what_nobody_wished() {
-    let filled = config(json!({}), &pair());
+    let filled = config(json!({"optimization_target": "sla"}), &pair());
     assert_eq!(filled.warnings, Vec::<String>::new());
     assert_eq!(
         json!(filled.settings),
@@ -68,6 +68,7 @@ fn the_pick_fills_what_nobody_wished() {
             "max_gpu_budget": 32,
             "mode": "disagg",
             "model_name": "Qwen/Qwen3-32B",
+            "optimization_target": "sla",
             "prefill_engine_num_gpu": 2,
             "profile_results_dir": "/workspace/profiling_results",
             "ttft_ms": 600.0,
@@ -110,7 +111,7 @@ fn wishes_win_over_the_request_but_not_over_the_pick() {
         kept.warnings
     );
     let moved = config(
-        json!({"mode": "disagg"}),
+        json!({"mode": "disagg", "optimization_target": "sla"}),
         &PlanLayout::Aggregated { worker: worker(8) },
     );
     assert_eq!(moved.settings["mode"], "agg");

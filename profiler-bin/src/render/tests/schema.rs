@@ -1,20 +1,14 @@
 //! A structural check of objects against a CRD: what the API server would refuse or prune.
 
-use std::path::Path;
-
 use serde_json::Value;
 
-/// The v1beta1 schema of a DGD; none where the CRDs are not at hand.
-pub(super) fn deployment(crds: &Path) -> Option<Value> {
-    let text = std::fs::read_to_string(crds.join("nvidia.com_dynamographdeployments.yaml")).ok()?;
+/// The v1beta1 schema of a DGD in its CRD.
+pub(super) fn deployment(crd: &str) -> Value {
     let options = serde_saphyr::options! { budget: None };
-    let crd: Value = serde_saphyr::from_str_with_options(&text, options).unwrap();
+    let crd: Value = serde_saphyr::from_str_with_options(crd, options).unwrap();
     let versions = crd["spec"]["versions"].as_array().unwrap();
-    let version = versions
-        .iter()
-        .find(|version| version["name"] == "v1beta1")
-        .unwrap();
-    Some(version["schema"]["openAPIV3Schema"].clone())
+    let version = versions.iter().find(|version| version["name"] == "v1beta1").unwrap();
+    version["schema"]["openAPIV3Schema"].clone()
 }
 
 /// Everything that is wrong with a value, one line each.
