@@ -2,6 +2,8 @@
 //!
 //! Budget: about 1,000 points of a few microseconds each, so a few milliseconds in all.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
+
 use std::num::NonZeroU32;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -39,7 +41,11 @@ fn dense_sweep(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let question = question();
     criterion.bench_function("dense_sweep_qwen3_32b_h200_trtllm", |bencher| {
-        bencher.iter(|| runtime.block_on(simulate(&question, None, &Progress::hidden())).unwrap());
+        bencher.iter(|| {
+            runtime
+                .block_on(simulate(&question, None, &Progress::hidden()))
+                .unwrap()
+        });
     });
 }
 

@@ -143,7 +143,9 @@ pub enum ProfilerError {
 
 /// Reasons, one a line.
 fn list(reasons: &[Reason]) -> String {
-    reasons.iter().map(|reason| format!("\n  - {reason}")).collect()
+    reasons.iter().fold(String::new(), |list, reason| {
+        list + "\n  - " + &reason.to_string()
+    })
 }
 
 impl ProfilerError {
@@ -197,13 +199,16 @@ impl ProfilerError {
 
     /// What to do about it, beyond what the message says.
     pub fn hints(&self) -> Vec<String> {
-        match self {
-            Self::SlaNotMet { remedies, .. } => remedies.clone(),
-            Self::Infeasible { .. } => vec![
-                "use a smaller or quantised model, GPUs with more memory, or more GPUs per node".to_owned(),
-            ],
-            Self::Write(_) => vec!["choose a writable directory with --output-dir".to_owned()],
-            _ => Vec::new(),
+        if let Self::SlaNotMet { remedies, .. } = self {
+            return remedies.clone();
         }
+        let hint = if matches!(self, Self::Infeasible { .. }) {
+            "use a smaller or quantised model, GPUs with more memory, or more GPUs per node"
+        } else if matches!(self, Self::Write(_)) {
+            "choose a writable directory with --output-dir"
+        } else {
+            return Vec::new();
+        };
+        vec![hint.to_owned()]
     }
 }

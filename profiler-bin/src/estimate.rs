@@ -109,14 +109,13 @@ impl Estimator {
 
     fn engine(&mut self, point: &CheckedPoint) -> Result<Engine, ProfilerError> {
         let model_key = (point.model.clone(), point.model_config.clone());
-        let model = match self.models.get(&model_key) {
-            Some(model) => model.clone(),
-            None => {
-                let query = ModelQuery::named(&point.model).with_config(point.model_config.as_deref());
-                let model = find_model(&query)?.spec;
-                self.models.insert(model_key, model.clone());
-                model
-            }
+        let model = if let Some(model) = self.models.get(&model_key) {
+            model.clone()
+        } else {
+            let query = ModelQuery::named(&point.model).with_config(point.model_config.as_deref());
+            let model = find_model(&query)?.spec;
+            self.models.insert(model_key, model.clone());
+            model
         };
         let database_key = (point.system.name, point.backend, point.backend_version.clone());
         let database = match self.databases.entry(database_key) {
@@ -134,13 +133,12 @@ impl Estimator {
             precision,
             point.mapping,
         );
-        let engine = match self.engines.get(&key) {
-            Some(engine) => engine.clone(),
-            None => {
-                let engine = Engine::new(database, &model, precision, point.mapping)?;
-                self.engines.insert(key, engine.clone());
-                engine
-            }
+        let engine = if let Some(engine) = self.engines.get(&key) {
+            engine.clone()
+        } else {
+            let engine = Engine::new(database, &model, precision, point.mapping)?;
+            self.engines.insert(key, engine.clone());
+            engine
         };
         Ok(engine.with_speculation(point.speculation))
     }

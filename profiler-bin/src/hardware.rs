@@ -193,7 +193,7 @@ fn is_same(given: Bytes, capacity: Bytes) -> bool {
     (ratio - 1.0).abs() <= SAME_MEMORY
 }
 
-fn note(filled: &mut Vec<Filled>, field: &'static str, value: impl ToString, origin: Origin) {
+fn note(filled: &mut Vec<Filled>, field: &'static str, value: impl std::fmt::Display, origin: Origin) {
     filled.push(Filled {
         field,
         value: value.to_string(),

@@ -62,7 +62,7 @@ impl<'a> ModelQuery<'a> {
 }
 
 /// A model's description and where it was found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundModel {
     /// The description.
     pub spec: ModelSpec,

@@ -21,7 +21,11 @@ impl AllReduceCost {
         let node = measured.system.gpus_per_node;
         let curve = curve_of(measured, TABLE, &[gpus.min(node)])?
             .ok_or_else(|| measured.not_measured(TABLE, format!("num_gpus {}", gpus.min(node))))?;
-        let factor = if gpus > node { beyond(measured.system, node, gpus) } else { 1.0 };
+        let factor = if gpus > node {
+            beyond(measured.system, node, gpus)
+        } else {
+            1.0
+        };
         Ok(Self {
             measured: Some((curve, factor)),
         })
@@ -35,9 +39,12 @@ impl AllReduceCost {
     /// # Errors
     /// None at present; the signature is that of the other operators.
     pub fn latency(&self, elements: u64) -> Result<OperatorLatency, OperatorMiss> {
-        Ok(self.measured.as_ref().map_or(OperatorLatency::ZERO, |(curve, factor)| {
-            curve.proportional(elements).times(*factor)
-        }))
+        Ok(self
+            .measured
+            .as_ref()
+            .map_or(OperatorLatency::ZERO, |(curve, factor)| {
+                curve.proportional(elements).times(*factor)
+            }))
     }
 }
 

@@ -46,7 +46,12 @@ impl AttentionSlice {
         let measured: Vec<(usize, u64)> = grid
             .axes()
             .first()
-            .map(|axis| axis.iter().enumerate().map(|(position, heads)| (position, u64::from(*heads))).collect())
+            .map(|axis| {
+                axis.iter()
+                    .enumerate()
+                    .map(|(position, heads)| (position, u64::from(*heads)))
+                    .collect()
+            })
             .unwrap_or_default();
         let keys: Vec<u64> = measured.iter().map(|(_, heads)| *heads).collect();
         let plane = |position: usize| Plane::new(&grid, position);
@@ -68,7 +73,11 @@ impl AttentionSlice {
 
     /// Latency at the two token coordinates (middle and innermost axis): measured, interpolated, or beyond the
     /// measurements by the `roofline` of (heads, middle, innermost). None where the roofline is zero everywhere.
-    pub(super) fn latency(&self, at: [u64; 2], roofline: &impl Fn([u64; 3]) -> f64) -> Option<OperatorLatency> {
+    pub(super) fn latency(
+        &self,
+        at: [u64; 2],
+        roofline: &impl Fn([u64; 3]) -> f64,
+    ) -> Option<OperatorLatency> {
         let query = [self.heads, at[0], at[1]];
         let inside = match &self.planes {
             Planes::At(plane) => plane.latency(query, self.blend, roofline),
@@ -104,7 +113,12 @@ impl Plane {
         let (keys, rows): (Vec<u64>, Vec<Curve>) = middle
             .iter()
             .enumerate()
-            .filter_map(|(row, key)| Some((u64::from(*key), Curve::of_row(grid, position * middle.len() + row)?)))
+            .filter_map(|(row, key)| {
+                Some((
+                    u64::from(*key),
+                    Curve::of_row(grid, position * middle.len() + row)?,
+                ))
+            })
             .unzip();
         Some(Self {
             heads: u64::from(*heads.get(position)?),

@@ -57,7 +57,11 @@ mod tests {
     #[test]
     fn a_single_stage_needs_no_hop() {
         let h200 = SystemSpec::by_name("h200_sxm").unwrap();
-        let hops = |stages| PointToPoint { tokens: 1000, hidden: 5120, stages };
+        let hops = |stages| PointToPoint {
+            tokens: 1000,
+            hidden: 5120,
+            stages,
+        };
         assert!(point_to_point(h200, hops(1)).ms.abs() < f64::EPSILON);
         let hop = (1000.0 * 5120.0 * 2.0 / 50e9 + 10e-6) * 1000.0;
         assert_relative_eq!(point_to_point(h200, hops(3)).ms, 2.0 * hop, max_relative = 1e-12);

@@ -72,7 +72,8 @@ impl ContextAttentionShape {
     /// The slice of the first kernel, in the order in which they are tried, that was measured for this shape.
     fn find(&self, measured: Measured<'_>) -> Result<Option<usize>, OperatorMiss> {
         let directory = measured.directory(TABLE)?;
-        let (Some(fmha), Some(kv)) = (directory.word(self.fmha.name()), directory.word(self.kv.name())) else {
+        let (Some(fmha), Some(kv)) = (directory.word(self.fmha.name()), directory.word(self.kv.name()))
+        else {
             return Ok(None);
         };
         let lanes = 0..u32::try_from(directory.lanes().len()).unwrap_or(0);
@@ -94,8 +95,13 @@ impl ContextAttentionCost {
         matches!(shape.find(measured), Ok(Some(_)))
     }
 
-    pub(crate) fn resolve(measured: Measured<'_>, shape: ContextAttentionShape) -> Result<Self, OperatorMiss> {
-        let found = shape.find(measured)?.ok_or_else(|| measured.not_measured(TABLE, shape.wanted()))?;
+    pub(crate) fn resolve(
+        measured: Measured<'_>,
+        shape: ContextAttentionShape,
+    ) -> Result<Self, OperatorMiss> {
+        let found = shape
+            .find(measured)?
+            .ok_or_else(|| measured.not_measured(TABLE, shape.wanted()))?;
         let grid = measured.file.grid(measured.directory(TABLE)?, found)?;
         Ok(Self {
             system: measured.system,

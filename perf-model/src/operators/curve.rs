@@ -81,7 +81,11 @@ impl Curve {
     /// Linear between points; beyond them, proportional to the coordinate from the nearest end.
     pub(super) fn proportional(&self, coordinate: u64) -> OperatorLatency {
         self.inside(coordinate).unwrap_or_else(|| {
-            let end = if coordinate < self.keys[0] { 0 } else { self.keys.len() - 1 };
+            let end = if coordinate < self.keys[0] {
+                0
+            } else {
+                self.keys.len() - 1
+            };
             OperatorLatency {
                 ms: self.ms[end] * real(coordinate) / real(self.keys[end]),
                 source: Source::Extrapolated,

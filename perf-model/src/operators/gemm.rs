@@ -46,9 +46,10 @@ pub struct GemmCost {
 impl GemmCost {
     pub(crate) fn resolve(measured: Measured<'_>, shape: GemmShape) -> Result<Self, OperatorMiss> {
         // Static scales were not measured on their own: the dynamic kernel less the work that they spare.
-        let measured_quant = match shape.quant {
-            GemmQuant::Fp8Static => GemmQuant::Fp8,
-            quant => quant,
+        let measured_quant = if shape.quant == GemmQuant::Fp8Static {
+            GemmQuant::Fp8
+        } else {
+            shape.quant
         };
         let directory = measured.directory(TABLE)?;
         let slice = directory
@@ -77,11 +78,16 @@ impl GemmCost {
     pub fn latency(&self, m: u64) -> Result<OperatorLatency, OperatorMiss> {
         let measured = match &self.sites {
             Sites::Known(site) => self.at_site(*site, m),
-            Sites::Ranked(ranked) => self.from_neighbours(ranked, m),
+            Sites::Ranked(ranked) => self.by_neighbours(ranked, m),
         };
         let measured = measured.ok_or_else(|| OperatorMiss::OutOfReach {
             operator: TABLE,
-            wanted: format!("m {m}, n {}, k {}, gemm_dtype {}", self.shape.n, self.shape.k, self.shape.quant.name()),
+            wanted: format!(
+                "m {m}, n {}, k {}, gemm_dtype {}",
+                self.shape.n,
+                self.shape.k,
+                self.shape.quant.name()
+            ),
             measured_on: self.measured_on.clone(),
         })?;
         Ok(match &self.scaling {
@@ -134,7 +140,7 @@ impl GemmCost {
     }
 
     /// At the utilisation of the nearest measured sites, weighted by the inverse square of their distance.
-    fn from_neighbours(&self, ranked: &sites::Ranked, m: u64) -> Option<OperatorLatency> {
+    fn by_neighbours(&self, ranked: &sites::Ranked, m: u64) -> Option<OperatorLatency> {
         let (mut sum, mut total, mut source) = (0.0, 0.0, Source::Interpolated);
         for neighbour in ranked.neighbours(&self.grid, m)?.into_iter().flatten() {
             let site = neighbour.site;

@@ -73,8 +73,13 @@ impl GenerationAttentionShape {
 }
 
 impl GenerationAttentionCost {
-    pub(crate) fn resolve(measured: Measured<'_>, shape: GenerationAttentionShape) -> Result<Self, OperatorMiss> {
-        let found = shape.find(measured)?.ok_or_else(|| measured.not_measured(TABLE, shape.wanted()))?;
+    pub(crate) fn resolve(
+        measured: Measured<'_>,
+        shape: GenerationAttentionShape,
+    ) -> Result<Self, OperatorMiss> {
+        let found = shape
+            .find(measured)?
+            .ok_or_else(|| measured.not_measured(TABLE, shape.wanted()))?;
         let grid = measured.file.grid(measured.directory(TABLE)?, found)?;
         Ok(Self {
             system: measured.system,
@@ -96,11 +101,13 @@ impl GenerationAttentionCost {
         let mut source = Source::Measured;
         for sample in 0..SAMPLES {
             let sequence = low + (high - low) * sample / (SAMPLES - 1);
-            let found = self.at_length(tokens.batch, sequence).ok_or_else(|| OperatorMiss::OutOfReach {
-                operator: TABLE,
-                wanted: format!("{}, {tokens:?}", self.shape.wanted()),
-                measured_on: self.measured_on.clone(),
-            })?;
+            let found = self
+                .at_length(tokens.batch, sequence)
+                .ok_or_else(|| OperatorMiss::OutOfReach {
+                    operator: TABLE,
+                    wanted: format!("{}, {tokens:?}", self.shape.wanted()),
+                    measured_on: self.measured_on.clone(),
+                })?;
             sum += found.ms;
             source = source.worse(found.source);
         }

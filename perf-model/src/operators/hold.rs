@@ -34,8 +34,7 @@ impl Nearest {
         let mut moving = Some(candidate);
         for slot in &mut self.found {
             match (*slot, moving) {
-                (Some(kept), Some(new))
-                    if (kept.distance, kept.cell) <= (new.distance, new.cell) => {}
+                (Some(kept), Some(new)) if (kept.distance, kept.cell) <= (new.distance, new.cell) => {}
                 (_, None) => return,
                 (displaced, Some(_)) => {
                     *slot = moving;
@@ -105,7 +104,11 @@ impl<'a> Outwards<'a> {
     fn step(&self, position: usize) -> Option<Step> {
         let coordinate = u64::from(*self.axis.get(position)?);
         let squared = (octaves(coordinate) - self.query).powi(2);
-        Some(Step { position, coordinate, squared })
+        Some(Step {
+            position,
+            coordinate,
+            squared,
+        })
     }
 }
 
@@ -168,7 +171,9 @@ pub(super) fn hold(grid: &Grid, query: [u64; 3], roofline: &impl Fn([u64; 3]) ->
             }
         }
     }
-    nearest.utilisation().map(|utilisation| roofline(query) / utilisation)
+    nearest
+        .utilisation()
+        .map(|utilisation| roofline(query) / utilisation)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Why an operator has no cost.
 
-use crate::tables::{Directory, PackedFile, TableError};
 use crate::SystemSpec;
+use crate::tables::{Directory, PackedFile, TableError};
 
 /// An operator that the measurements do not cover.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +20,9 @@ pub enum OperatorMiss {
         available: String,
     },
     /// The shape is too far from every measured one to be extrapolated.
-    #[error("{operator} with {wanted} is too far from everything measured on {measured_on} to be extrapolated")]
+    #[error(
+        "{operator} with {wanted} is too far from everything measured on {measured_on} to be extrapolated"
+    )]
     OutOfReach {
         /// The table.
         operator: &'static str,
@@ -49,12 +51,14 @@ impl Measured<'_> {
     }
 
     pub(super) fn directory(&self, operator: &'static str) -> Result<&Directory, OperatorMiss> {
-        self.file.directory(operator)?.ok_or_else(|| OperatorMiss::NotMeasured {
-            operator,
-            wanted: "any shape".to_owned(),
-            measured_on: self.label(),
-            available: "nothing".to_owned(),
-        })
+        self.file
+            .directory(operator)?
+            .ok_or_else(|| OperatorMiss::NotMeasured {
+                operator,
+                wanted: "any shape".to_owned(),
+                measured_on: self.label(),
+                available: "nothing".to_owned(),
+            })
     }
 
     pub(super) fn not_measured(&self, operator: &'static str, wanted: String) -> OperatorMiss {
@@ -75,15 +79,21 @@ impl Measured<'_> {
 /// The distinct values of each key column.
 fn available(directory: &Directory) -> String {
     let columns = directory.columns().iter().enumerate().map(|(column, name)| {
-        let mut values: Vec<u32> = (0..directory.slices()).map(|slice| directory.key(slice)[column]).collect();
+        let mut values: Vec<u32> = (0..directory.slices())
+            .map(|slice| directory.key(slice)[column])
+            .collect();
         values.sort_unstable();
         values.dedup();
         let shown: Vec<String> = values
             .into_iter()
             .map(|value| {
                 let text = match name.as_str() {
-                    "lane" => usize::try_from(value).ok().and_then(|lane| directory.lanes().get(lane).cloned()),
-                    name if name.ends_with("dtype") || name == "op_name" => directory.text(value).map(str::to_owned),
+                    "lane" => usize::try_from(value)
+                        .ok()
+                        .and_then(|lane| directory.lanes().get(lane).cloned()),
+                    name if name.ends_with("dtype") || name == "op_name" => {
+                        directory.text(value).map(str::to_owned)
+                    }
                     _ => None,
                 };
                 text.unwrap_or_else(|| value.to_string())

@@ -40,11 +40,16 @@ pub struct NcclCost {
 }
 
 impl NcclCost {
-    pub(crate) fn resolve(measured: Measured<'_>, collective: Collective, gpus: u32) -> Result<Self, OperatorMiss> {
+    pub(crate) fn resolve(
+        measured: Measured<'_>,
+        collective: Collective,
+        gpus: u32,
+    ) -> Result<Self, OperatorMiss> {
         if gpus <= 1 {
             return Ok(Self { measured: None });
         }
-        let missing = || measured.not_measured(TABLE, format!("op_name {}, num_gpus {gpus}", collective.name()));
+        let missing =
+            || measured.not_measured(TABLE, format!("op_name {}, num_gpus {gpus}", collective.name()));
         let directory = measured.directory(TABLE)?;
         let word = directory.word(collective.name()).ok_or_else(missing)?;
         let most = (0..directory.slices())
@@ -54,7 +59,11 @@ impl NcclCost {
             .max()
             .ok_or_else(missing)?;
         let curve = curve_of(measured, TABLE, &[word, gpus.min(most)])?.ok_or_else(missing)?;
-        let factor = if gpus > most { beyond(measured.system, most, gpus) } else { 1.0 };
+        let factor = if gpus > most {
+            beyond(measured.system, most, gpus)
+        } else {
+            1.0
+        };
         Ok(Self {
             measured: Some((curve, factor)),
         })
@@ -68,8 +77,11 @@ impl NcclCost {
     /// # Errors
     /// None at present; the signature is that of the other operators.
     pub fn latency(&self, elements: u64) -> Result<OperatorLatency, OperatorMiss> {
-        Ok(self.measured.as_ref().map_or(OperatorLatency::ZERO, |(curve, factor)| {
-            curve.proportional(elements).times(*factor)
-        }))
+        Ok(self
+            .measured
+            .as_ref()
+            .map_or(OperatorLatency::ZERO, |(curve, factor)| {
+                curve.proportional(elements).times(*factor)
+            }))
     }
 }

@@ -94,7 +94,11 @@ pub fn context_attention(system: &SystemSpec, work: ContextAttentionWork) -> f64
 /// Decode attention; computes in fp8 where the cache is fp8 and the GPU can (compute capability 8.9).
 pub fn generation_attention(system: &SystemSpec, work: GenerationAttentionWork) -> f64 {
     let past = work.sequence.saturating_sub(1);
-    let seen = real(if work.window > 0 { past.min(work.window) } else { past });
+    let seen = real(if work.window > 0 {
+        past.min(work.window)
+    } else {
+        past
+    });
     let (batch, heads, head_dim) = (real(work.batch), real(work.heads), real(work.head_dim));
     let operations = 2.0 * batch * heads * head_dim * 2.0 * seen;
     let vectors = heads * head_dim * 2.0;

@@ -21,7 +21,10 @@ impl StaticScaling {
         let curve = |table| curve_at(measured, table, shape.k);
         Ok(Self {
             find_scale: curve("computescale")?.0,
-            convert: shape.low_precision_input.then(|| curve("scale_matrix")).transpose()?,
+            convert: shape
+                .low_precision_input
+                .then(|| curve("scale_matrix"))
+                .transpose()?,
         })
     }
 
@@ -48,7 +51,10 @@ fn clamped(curve: &Curve, m: u64) -> (f64, f64) {
 fn curve_at(measured: Measured<'_>, table: &'static str, k: u32) -> Result<(Curve, f64), OperatorMiss> {
     let directory = measured.directory(table)?;
     let missing = || measured.not_measured(table, "quant_dtype fp8".to_owned());
-    let slice = directory.word("fp8").and_then(|word| directory.find(&[word])).ok_or_else(missing)?;
+    let slice = directory
+        .word("fp8")
+        .and_then(|word| directory.find(&[word]))
+        .ok_or_else(missing)?;
     let grid = measured.file.grid(directory, slice)?;
     let [ms, ks] = grid.axes() else {
         return Err(missing());

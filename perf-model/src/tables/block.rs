@@ -55,7 +55,7 @@ fn slice_header(reader: &mut Reader<'_>) -> Result<SliceHeader, Damage> {
         .iter()
         .try_fold(1_usize, |cells, axis| cells.checked_mul(axis.len()))
         .filter(|cells| (1..=MAX_CELLS).contains(cells) && !axes.is_empty())
-        .ok_or(reader.damage())?;
+        .ok_or_else(|| reader.damage())?;
     let measured = reader.size(cells)?;
     let present = presence(reader, measured, cells)?;
     let scale = LogScale {
@@ -95,7 +95,7 @@ fn axis(reader: &mut Reader<'_>) -> Result<Box<[u32]>, Damage> {
         if delta == 0 && position > 0 {
             return Err(reader.damage());
         }
-        coordinate = coordinate.checked_add(delta).ok_or(reader.damage())?;
+        coordinate = coordinate.checked_add(delta).ok_or_else(|| reader.damage())?;
         coordinates.push(coordinate);
     }
     Ok(coordinates.into())
@@ -106,7 +106,9 @@ fn presence(reader: &mut Reader<'_>, measured: usize, cells: usize) -> Result<Bo
         return Ok(vec![true; cells].into());
     }
     let bytes = reader.take(cells.div_ceil(8))?;
-    let present: Box<[bool]> = (0..cells).map(|cell| bytes[cell / 8] >> (cell % 8) & 1 == 1).collect();
+    let present: Box<[bool]> = (0..cells)
+        .map(|cell| bytes[cell / 8] >> (cell % 8) & 1 == 1)
+        .collect();
     if present.iter().filter(|present| **present).count() == measured {
         Ok(present)
     } else {

@@ -111,7 +111,10 @@ impl PerfDatabase {
     ///
     /// # Errors
     /// [`OperatorMiss`] when its formats, key-value heads, head size or window were not measured.
-    pub fn context_attention(&self, shape: ContextAttentionShape) -> Result<ContextAttentionCost, OperatorMiss> {
+    pub fn context_attention(
+        &self,
+        shape: ContextAttentionShape,
+    ) -> Result<ContextAttentionCost, OperatorMiss> {
         ContextAttentionCost::resolve(self.engine(), shape)
     }
 

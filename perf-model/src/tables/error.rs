@@ -41,7 +41,9 @@ pub enum TableError {
         known: u16,
     },
     /// The file is damaged.
-    #[error("table file `{file}` is damaged in its {part}, byte {at}: restore it or repack it with `cargo xtask perf-data`")]
+    #[error(
+        "table file `{file}` is damaged in its {part}, byte {at}: restore it or repack it with `cargo xtask perf-data`"
+    )]
     Damaged {
         /// The file.
         file: String,

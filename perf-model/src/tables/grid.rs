@@ -31,7 +31,13 @@ impl Grid {
     /// Milliseconds at a cell (row-major, the innermost axis varying fastest); none where nothing was measured.
     pub fn latency(&self, cell: usize) -> Option<f64> {
         let present = *self.present.get(cell)?;
-        present.then(|| (self.scale.step.mul_add(f64::from(self.codes[cell]), self.scale.floor)).exp2())
+        present.then(|| {
+            (self
+                .scale
+                .step
+                .mul_add(f64::from(self.codes[cell]), self.scale.floor))
+            .exp2()
+        })
     }
 
     /// Whether something was measured at a cell.
@@ -66,11 +72,20 @@ impl Grid {
             at.reverse();
             values.push(latency(&at));
         }
-        let scale = LogScale { floor: -20.0, step: 1e-8 };
-        let code = |ms: f64| (0..=31).rev().fold(0_u32, |code, bit| {
-            let trial = code | 1 << bit;
-            if scale.step.mul_add(f64::from(trial), scale.floor) <= ms.log2() { trial } else { code }
-        });
+        let scale = LogScale {
+            floor: -20.0,
+            step: 1e-8,
+        };
+        let code = |ms: f64| {
+            (0..=31).rev().fold(0_u32, |code, bit| {
+                let trial = code | 1 << bit;
+                if scale.step.mul_add(f64::from(trial), scale.floor) <= ms.log2() {
+                    trial
+                } else {
+                    code
+                }
+            })
+        };
         Self {
             axes: axes.iter().map(|axis| (*axis).into()).collect(),
             present: values.iter().map(Option::is_some).collect(),

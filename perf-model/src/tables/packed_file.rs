@@ -58,7 +58,10 @@ impl PackedFile {
         let mut preamble = Reader::new("preamble", bytes.get(..PREAMBLE_BYTES).unwrap_or_default());
         let magic = preamble.take(MAGIC.len()).map_err(damaged)?;
         if magic != MAGIC {
-            return Err(damaged(Damage { part: "preamble", at: 0 }));
+            return Err(damaged(Damage {
+                part: "preamble",
+                at: 0,
+            }));
         }
         let found = preamble.fixed_u16().map_err(damaged)?;
         if found != FORMAT_VERSION {
@@ -123,10 +126,12 @@ impl PackedFile {
     /// [`TableError::Damaged`].
     pub fn grid(&self, directory: &Directory, slice: usize) -> Result<Arc<Grid>, TableError> {
         let place = directory.place(slice);
-        let (_, grids) = self
-            .blocks
-            .get(place.block)
-            .ok_or_else(|| self.damaged(Damage { part: "directory", at: slice }))?;
+        let (_, grids) = self.blocks.get(place.block).ok_or_else(|| {
+            self.damaged(Damage {
+                part: "directory",
+                at: slice,
+            })
+        })?;
         let grids = if let Some(grids) = grids.get() {
             grids
         } else {
@@ -134,10 +139,12 @@ impl PackedFile {
                 block::decode(&self.decompress(place.block)?).map_err(|damage| self.damaged(damage))?;
             grids.get_or_init(|| decoded)
         };
-        grids
-            .get(place.position)
-            .cloned()
-            .ok_or_else(|| self.damaged(Damage { part: "directory", at: slice }))
+        grids.get(place.position).cloned().ok_or_else(|| {
+            self.damaged(Damage {
+                part: "directory",
+                at: slice,
+            })
+        })
     }
 
     fn decompress(&self, block: usize) -> Result<Vec<u8>, TableError> {

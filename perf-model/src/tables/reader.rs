@@ -31,8 +31,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Damage> {
-        let end = self.at.checked_add(count).ok_or(self.damage())?;
-        let taken = self.bytes.get(self.at..end).ok_or(self.damage())?;
+        let end = self.at.checked_add(count).ok_or_else(|| self.damage())?;
+        let taken = self.bytes.get(self.at..end).ok_or_else(|| self.damage())?;
         self.at = end;
         Ok(taken)
     }
@@ -126,7 +126,11 @@ mod tests {
 
     #[test]
     fn oversized_truncated_and_endless_values_are_damage() {
-        assert!(Reader::new("test", &[0xff, 0xff, 0xff, 0xff, 0x1f]).integer().is_err());
+        assert!(
+            Reader::new("test", &[0xff, 0xff, 0xff, 0xff, 0x1f])
+                .integer()
+                .is_err()
+        );
         assert!(Reader::new("test", &[0x80; 9]).integer().is_err());
         assert!(Reader::new("test", &[0x80]).integer().is_err());
         assert!(Reader::new("test", &[200, b'a']).text().is_err());

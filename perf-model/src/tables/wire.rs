@@ -41,13 +41,19 @@ pub const MAX_AXES: usize = 4;
 pub fn checksum(bytes: &[u8]) -> u64 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let seed = bytes.len().to_le_bytes().into_iter().fold(OFFSET_BASIS, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-    });
+    let seed = bytes
+        .len()
+        .to_le_bytes()
+        .into_iter()
+        .fold(OFFSET_BASIS, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+        });
     bytes.chunks(8).fold(seed, |hash, chunk| {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);
-        (hash ^ u64::from_le_bytes(word)).wrapping_mul(PRIME).rotate_left(23)
+        (hash ^ u64::from_le_bytes(word))
+            .wrapping_mul(PRIME)
+            .rotate_left(23)
     })
 }
 

@@ -1,6 +1,6 @@
 //! `profile_sla.log`: what happened, line by line, with the time of each.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 
 use super::directory::{OutputDirectory, WriteError};
 use crate::cli::printer::Printer;
@@ -55,6 +55,7 @@ impl RunLog {
 
     fn keep(&mut self, level: &str, text: &impl Display) {
         let time = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S%.3f");
-        self.lines.push_str(&format!("{time} {level} {text}\n"));
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(self.lines, "{time} {level} {text}");
     }
 }

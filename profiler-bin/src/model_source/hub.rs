@@ -162,9 +162,10 @@ enum Fetch {
 
 impl From<ApiError> for Fetch {
     fn from(error: ApiError) -> Self {
-        match error {
-            ApiError::IoError(error) => Self::Cache(error),
-            other => Self::Hub(other),
+        if let ApiError::IoError(error) = error {
+            Self::Cache(error)
+        } else {
+            Self::Hub(error)
         }
     }
 }
@@ -177,14 +178,16 @@ impl From<ModelSourceError> for Fetch {
 
 /// The HTTP status that the hub refused with, if it answered at all.
 fn status(error: &ApiError) -> Option<u16> {
-    match error {
-        ApiError::RequestError(request) => match request.as_ref() {
-            ureq::Error::StatusCode(code) => Some(*code),
-            _ => None,
-        },
-        ApiError::TooManyRetries(inner) => status(inner),
-        _ => None,
+    if let ApiError::TooManyRetries(inner) = error {
+        return status(inner);
     }
+    let ApiError::RequestError(request) = error else {
+        return None;
+    };
+    let ureq::Error::StatusCode(code) = request.as_ref() else {
+        return None;
+    };
+    Some(*code)
 }
 
 fn read(path: PathBuf) -> Result<String, ModelSourceError> {

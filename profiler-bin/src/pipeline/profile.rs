@@ -237,23 +237,17 @@ async fn steps(
     let deployment = to_yaml(&render(&planned.plan)?)?;
     write_curves(stage, &curves, &curve_files)?;
     if options.pictures == Pictures::Draw {
-        let input = PictureInput {
-            question: &question,
-            study,
-            pick: &pick,
-            curves: &curves,
-        };
-        for picture in draw(input)? {
-            for name in picture.names {
-                stage.write(name, &picture.png)?;
-            }
-        }
+        write_pictures(
+            stage,
+            PictureInput {
+                question: &question,
+                study,
+                pick: &pick,
+                curves: &curves,
+            },
+        )?;
     }
-    let pareto = pareto_csv(&comparison.studies).map_err(|error| ProfilerError::Encode {
-        what: PARETO_FILE,
-        problem: error.to_string(),
-    })?;
-    stage.write(PARETO_FILE, &pareto)?;
+    write_pareto(stage, &comparison)?;
     watch.lap("render");
     let record = Record::new(&RecordInput {
         request,
@@ -274,6 +268,25 @@ async fn steps(
         comparison,
         timings: watch.timings,
     })
+}
+
+/// All pictures under all their names.
+fn write_pictures(stage: &Stage<'_, '_>, input: PictureInput<'_>) -> Result<(), ProfilerError> {
+    for picture in draw(input)? {
+        for name in picture.names {
+            stage.write(name, &picture.png)?;
+        }
+    }
+    Ok(())
+}
+
+/// The fronts of all engines.
+fn write_pareto(stage: &Stage<'_, '_>, comparison: &Comparison) -> Result<(), ProfilerError> {
+    let fronts = pareto_csv(&comparison.studies).map_err(|error| ProfilerError::Encode {
+        what: PARETO_FILE,
+        problem: error.to_string(),
+    })?;
+    stage.write(PARETO_FILE, &fronts)
 }
 
 /// The request with model and hardware found, and what it cannot have said plainly.
@@ -331,7 +344,7 @@ pub fn question(request: &ResolvedRequest, options: &ProfileOptions) -> Result<U
             request
                 .model_cache
                 .as_ref()
-                .and_then(|cache| cache.model_path())
+                .and_then(dgdr_types::ModelCache::model_path)
                 .map(PathBuf::from),
         );
     let found = find_model(&query)?;

@@ -7,14 +7,24 @@ use crate::run::{Sandbox, files, request, stderr};
 fn check(text: &str, code: i32, words: &[&str]) {
     let sandbox = Sandbox::new();
     let config = sandbox.write("dgdr.yaml", text);
-    let output = sandbox.run(&["profile", "--config", config.to_str().unwrap(), "--output-dir", "out"]);
+    let output = sandbox.run(&[
+        "profile",
+        "--config",
+        config.to_str().unwrap(),
+        "--output-dir",
+        "out",
+    ]);
     let told = stderr(&output);
     assert_eq!(output.status.code(), Some(code), "{told}");
     for word in words {
         assert!(told.contains(word), "{word:?} is missing in: {told}");
     }
     // A Job's other containers read these two; no result is there, and nothing half-written.
-    assert_eq!(files(&sandbox.path("out")), ["profile_sla.log", "profiler_status.yaml"], "{told}");
+    assert_eq!(
+        files(&sandbox.path("out")),
+        ["profile_sla.log", "profiler_status.yaml"],
+        "{told}"
+    );
     let status = std::fs::read_to_string(sandbox.path("out/profiler_status.yaml")).unwrap();
     assert!(status.contains("status: failed"), "{status}");
 }
@@ -50,12 +60,20 @@ fn broken_yaml_names_the_line() {
 #[test]
 fn several_faults_are_told_at_once() {
     let text = changed("ttft: 200.0", "ttft: -200.0").replace("gpuSku: h200_sxm", "gpuSku: tpu_v5");
-    check(&text, 2, &["spec.sla.ttft", "-200", "spec.hardware.gpuSku", "tpu_v5"]);
+    check(
+        &text,
+        2,
+        &["spec.sla.ttft", "-200", "spec.hardware.gpuSku", "tpu_v5"],
+    );
 }
 
 #[test]
 fn contradictions_are_refused() {
-    check(&changed("ttft: 200.0", "ttft: 200.0\n    e2eLatency: 900"), 2, &["spec.sla", "e2eLatency"]);
+    check(
+        &changed("ttft: 200.0", "ttft: 200.0\n    e2eLatency: 900"),
+        2,
+        &["spec.sla", "e2eLatency"],
+    );
     check(
         &changed("osl: 150", "osl: 150\n    concurrency: 4\n    requestRate: 2"),
         2,
@@ -76,7 +94,11 @@ fn an_unknown_field_gets_a_suggestion() {
 
 #[test]
 fn an_unknown_model_offline_says_what_to_do() {
-    check(&changed("Qwen/Qwen3-32B", "acme/unheard-of"), 2, &["acme/unheard-of", "HF_HUB_OFFLINE", "--model-config"]);
+    check(
+        &changed("Qwen/Qwen3-32B", "acme/unheard-of"),
+        2,
+        &["acme/unheard-of", "HF_HUB_OFFLINE", "--model-config"],
+    );
 }
 
 #[test]
@@ -94,7 +116,11 @@ fn an_engine_limit_that_is_too_tight_is_infeasible_with_its_remedy() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused_not_dropped() {
-    check(&changed("autoApply: true", "searchStrategy: thorough"), 2, &["spec.searchStrategy", "rapid"]);
+    check(
+        &changed("autoApply: true", "searchStrategy: thorough"),
+        2,
+        &["spec.searchStrategy", "rapid"],
+    );
 }
 
 #[test]
@@ -103,7 +129,13 @@ fn an_unwritable_output_directory_is_named() {
     let config = sandbox.write("dgdr.yaml", &request("Qwen/Qwen3-32B", "vllm"));
     let blocked = sandbox.write("blocked", "a file");
     let out = blocked.join("out");
-    let output = sandbox.run(&["profile", "--config", config.to_str().unwrap(), "--output-dir", out.to_str().unwrap()]);
+    let output = sandbox.run(&[
+        "profile",
+        "--config",
+        config.to_str().unwrap(),
+        "--output-dir",
+        out.to_str().unwrap(),
+    ]);
     assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
     assert!(stderr(&output).contains("blocked/out"), "{}", stderr(&output));
 }

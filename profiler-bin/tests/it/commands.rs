@@ -6,8 +6,23 @@ use serde_json::Value;
 use crate::run::{Sandbox, stderr, stdout};
 
 const POINT: [&str; 17] = [
-    "estimate", "--model", "Qwen/Qwen3-32B", "--system", "h200_sxm", "--backend", "trtllm", "--mode", "agg", "--isl",
-    "3000", "--osl", "400", "--batch-size", "24", "--ctx-tokens", "6000",
+    "estimate",
+    "--model",
+    "Qwen/Qwen3-32B",
+    "--system",
+    "h200_sxm",
+    "--backend",
+    "trtllm",
+    "--mode",
+    "agg",
+    "--isl",
+    "3000",
+    "--osl",
+    "400",
+    "--batch-size",
+    "24",
+    "--ctx-tokens",
+    "6000",
 ];
 
 #[test]
@@ -17,11 +32,17 @@ fn an_estimate_agrees_with_upstreams() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
     // aiconfigurator 0.12.0, cli_estimate(mode="agg") of the same question.
-    for (key, upstream) in
-        [("ttft_ms", 780.5470), ("tpot_ms", 21.3914), ("tokens_per_s_per_gpu", 506.766), ("memory_gib", 45.119)]
-    {
+    for (key, upstream) in [
+        ("ttft_ms", 780.5470),
+        ("tpot_ms", 21.3914),
+        ("tokens_per_s_per_gpu", 506.766),
+        ("memory_gib", 45.119),
+    ] {
         let ours = answer[key].as_f64().unwrap();
-        assert!((ours / upstream - 1.0).abs() < 5e-3, "{key}: {ours} against {upstream}");
+        assert!(
+            (ours / upstream - 1.0).abs() < 5e-3,
+            "{key}: {ours} against {upstream}"
+        );
     }
     assert_eq!(answer["fits"], true);
     let shares = answer["provenance"]["ttft"].as_object().unwrap();
@@ -32,8 +53,10 @@ fn an_estimate_agrees_with_upstreams() {
 #[test]
 fn a_bad_line_does_not_stop_the_others() {
     let sandbox = Sandbox::new();
-    let good = r#"{"model":"Qwen/Qwen3-8B","system":"h100_sxm","backend":"vllm","mode":"static_ctx","isl":2048}"#;
-    let bad = r#"{"model":"Qwen/Qwen3-8B","system":"h100_sxm","backend":"nope","mode":"static_ctx","isl":2048}"#;
+    let good =
+        r#"{"model":"Qwen/Qwen3-8B","system":"h100_sxm","backend":"vllm","mode":"static_ctx","isl":2048}"#;
+    let bad =
+        r#"{"model":"Qwen/Qwen3-8B","system":"h100_sxm","backend":"nope","mode":"static_ctx","isl":2048}"#;
     let output = Command::cargo_bin("dgdr-profiler")
         .unwrap()
         .current_dir(sandbox.path(""))
@@ -42,7 +65,10 @@ fn a_bad_line_does_not_stop_the_others() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(lines.len(), 4);
     assert!(lines[0]["ttft_ms"].as_f64().unwrap() > 0.0);
     assert_eq!(lines[1]["error"]["code"], "invalid-argument");
@@ -55,8 +81,17 @@ fn a_bad_line_does_not_stop_the_others() {
 fn a_sweep_ranks_and_explains() {
     let sandbox = Sandbox::new();
     let arguments = [
-        "sweep", "--model", "Qwen/Qwen3-32B", "--system", "h200_sxm", "--backend", "trtllm", "--total-gpus", "8",
-        "--output", "json",
+        "sweep",
+        "--model",
+        "Qwen/Qwen3-32B",
+        "--system",
+        "h200_sxm",
+        "--backend",
+        "trtllm",
+        "--total-gpus",
+        "8",
+        "--output",
+        "json",
     ];
     let output = sandbox.run(&arguments);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -64,7 +99,10 @@ fn a_sweep_ranks_and_explains() {
     // aiconfigurator 0.12.0, `cli default` of the same question: agg, TP2, batch 56, 897.305 tokens/s/GPU.
     assert_eq!(answer["chosen"], "agg");
     let best = &answer["agg"][0];
-    assert_eq!((&best["mapping"]["tp"], &best["batch_size"]), (&2.into(), &56.into()));
+    assert_eq!(
+        (&best["mapping"]["tp"], &best["batch_size"]),
+        (&2.into(), &56.into())
+    );
     let throughput = best["tokens_per_s_per_gpu"].as_f64().unwrap();
     assert!((throughput / 897.305 - 1.0).abs() < 5e-3, "{throughput}");
     assert!(answer["agg"][1]["lost"].is_string());
@@ -75,11 +113,28 @@ fn a_sweep_ranks_and_explains() {
 #[test]
 fn support_names_what_is_missing() {
     let sandbox = Sandbox::new();
-    let covered = sandbox.run(&["support", "--model", "Qwen/Qwen3-32B", "--system", "h100_sxm", "--output", "json"]);
+    let covered = sandbox.run(&[
+        "support",
+        "--model",
+        "Qwen/Qwen3-32B",
+        "--system",
+        "h100_sxm",
+        "--output",
+        "json",
+    ]);
     let rows: Value = serde_json::from_str(&stdout(&covered)).unwrap();
     assert_eq!(rows.as_array().unwrap().len(), 3, "{}", stderr(&covered));
-    assert!(rows[0]["measured"].as_array().unwrap().contains(&"TP2".into()), "{rows}");
-    let moe = sandbox.run(&["support", "--model", "deepseek-ai/DeepSeek-V3", "--system", "h100_sxm"]);
+    assert!(
+        rows[0]["measured"].as_array().unwrap().contains(&"TP2".into()),
+        "{rows}"
+    );
+    let moe = sandbox.run(&[
+        "support",
+        "--model",
+        "deepseek-ai/DeepSeek-V3",
+        "--system",
+        "h100_sxm",
+    ]);
     assert!(stdout(&moe).contains("does not cover yet"), "{}", stdout(&moe));
     let bare = sandbox.run(&["support", "--model", "Qwen/Qwen3-32B", "--system", "l40s"]);
     assert_eq!(bare.status.code(), Some(0));
@@ -96,7 +151,17 @@ fn usage_errors_exit_with_2_and_help_with_0() {
     assert!(stdout(&sandbox.run(&["completions", "bash"])).contains("dgdr-profiler"));
     assert!(stdout(&sandbox.run(&["man"])).contains(".TH"));
     let both = sandbox.run(&[
-        "sweep", "--model", "m", "--system", "h200_sxm", "--total-gpus", "8", "--request-rate", "1", "--concurrency", "2",
+        "sweep",
+        "--model",
+        "m",
+        "--system",
+        "h200_sxm",
+        "--total-gpus",
+        "8",
+        "--request-rate",
+        "1",
+        "--concurrency",
+        "2",
     ]);
     assert_eq!(both.status.code(), Some(2));
 }

@@ -36,7 +36,9 @@ fn gpus(deployment: &Value) -> u64 {
         .iter()
         .map(|component| {
             let limits = &component["podTemplate"]["spec"]["containers"][0]["resources"]["limits"];
-            let per_pod: u64 = limits["nvidia.com/gpu"].as_str().map_or(0, |text| text.parse().unwrap());
+            let per_pod: u64 = limits["nvidia.com/gpu"]
+                .as_str()
+                .map_or(0, |text| text.parse().unwrap());
             let nodes = component["multinode"]["nodeCount"].as_u64().unwrap_or(1);
             per_pod * nodes * component["replicas"].as_u64().unwrap_or(1)
         })
@@ -49,12 +51,22 @@ fn every_engine_and_model_gives_every_file() {
         for backend in ["vllm", "sglang", "trtllm", "auto"] {
             let sandbox = Sandbox::new();
             let config = sandbox.write("dgdr.yaml", &request(model, backend));
-            let output = sandbox.run(&["profile", "--config", config.to_str().unwrap(), "--output-dir", "out"]);
+            let output = sandbox.run(&[
+                "profile",
+                "--config",
+                config.to_str().unwrap(),
+                "--output-dir",
+                "out",
+            ]);
             let context = format!("{model} {backend}: {}", stderr(&output));
             assert_eq!(output.status.code(), Some(0), "{context}");
             let out = sandbox.path("out");
             assert_eq!(files(&out), FILES, "{context}");
-            assert_eq!(read_yaml(&out.join("profiler_status.yaml"))["status"], "success", "{context}");
+            assert_eq!(
+                read_yaml(&out.join("profiler_status.yaml"))["status"],
+                "success",
+                "{context}"
+            );
             let deployment = read_yaml(&out.join("final_config.yaml"));
             assert_eq!(deployment["metadata"]["name"], "my-model-profiling-dgd");
             let used = gpus(&deployment);
@@ -88,12 +100,21 @@ fn the_same_request_gives_the_same_bytes() {
     let sandbox = Sandbox::new();
     let config = sandbox.write("dgdr.yaml", &request("Qwen/Qwen3-8B", "auto"));
     for out in ["one", "two"] {
-        let output = sandbox.run(&["profile", "--config", config.to_str().unwrap(), "--output-dir", out]);
+        let output = sandbox.run(&[
+            "profile",
+            "--config",
+            config.to_str().unwrap(),
+            "--output-dir",
+            out,
+        ]);
         assert_eq!(output.status.code(), Some(0));
     }
     // These three tell of time.
     let timed = ["profile.json", "profile_sla.log", "profiler_status.yaml"];
-    for name in files(&sandbox.path("one")).iter().filter(|name| !timed.contains(&name.as_str())) {
+    for name in files(&sandbox.path("one"))
+        .iter()
+        .filter(|name| !timed.contains(&name.as_str()))
+    {
         let read = |out: &str| std::fs::read(sandbox.path(out).join(name)).unwrap();
         assert_eq!(read("one"), read("two"), "{name}");
     }
@@ -123,7 +144,11 @@ fn inline_json_standard_input_and_changes_are_understood() {
         "out",
     ]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(!files(&sandbox.path("out")).iter().any(|name| name.ends_with(".png")));
+    assert!(
+        !files(&sandbox.path("out"))
+            .iter()
+            .any(|name| Path::new(name).extension().is_some_and(|suffix| suffix == "png"))
+    );
     let record: Value =
         serde_json::from_slice(&std::fs::read(sandbox.path("out/profile.json")).unwrap()).unwrap();
     assert_eq!(record["hardware"]["system"], "h100_sxm");
@@ -144,21 +169,43 @@ fn an_unmet_sla_is_said_and_a_strict_run_fails() {
 
     let strict = sandbox.run(&[&arguments[..], &["--strict-sla", "--output-dir", "strict"]].concat());
     assert_eq!(strict.status.code(), Some(4), "{}", stderr(&strict));
-    assert_eq!(files(&sandbox.path("strict")), ["profile_sla.log", "profiler_status.yaml"]);
-    assert_eq!(read_yaml(&sandbox.path("strict/profiler_status.yaml"))["status"], "failed");
+    assert_eq!(
+        files(&sandbox.path("strict")),
+        ["profile_sla.log", "profiler_status.yaml"]
+    );
+    assert_eq!(
+        read_yaml(&sandbox.path("strict/profiler_status.yaml"))["status"],
+        "failed"
+    );
 }
 
 #[test]
 fn a_finished_run_can_be_asked() {
     let sandbox = Sandbox::new();
     let config = sandbox.write("dgdr.yaml", &request("Qwen/Qwen3-32B", "vllm"));
-    let output =
-        sandbox.run(&["profile", "--config", config.to_str().unwrap(), "--no-plots", "--output-dir", "out"]);
+    let output = sandbox.run(&[
+        "profile",
+        "--config",
+        config.to_str().unwrap(),
+        "--no-plots",
+        "--output-dir",
+        "out",
+    ]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let prefill = sandbox.run(&["query", "out", "prefill", "--isl", "3000", "--output", "json"]);
     let reply: Value = serde_json::from_str(&stdout(&prefill)).unwrap();
     assert!(reply["ttft_ms"].as_f64().unwrap() > 0.0);
-    let load = sandbox.run(&["query", "out", "decode", "--max-itl", "20", "--context-length", "3075", "--output", "json"]);
+    let load = sandbox.run(&[
+        "query",
+        "out",
+        "decode",
+        "--max-itl",
+        "20",
+        "--context-length",
+        "3075",
+        "--output",
+        "json",
+    ]);
     let reply: Value = serde_json::from_str(&stdout(&load)).unwrap();
     assert!(reply["in_flight"].as_u64().unwrap() > 0, "{}", stderr(&load));
     let outside = sandbox.run(&["query", "out", "prefill", "--isl", "4000000"]);

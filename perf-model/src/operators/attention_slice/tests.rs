@@ -22,7 +22,11 @@ fn staircase(at: &[u32]) -> Option<f64> {
 }
 
 fn slice(heads: u64, blend: MiddleBlend) -> AttentionSlice {
-    AttentionSlice::new(Arc::new(Grid::of(&[HEADS, MIDDLE, INNER], staircase)), heads, blend)
+    AttentionSlice::new(
+        Arc::new(Grid::of(&[HEADS, MIDDLE, INNER], staircase)),
+        heads,
+        blend,
+    )
 }
 
 #[test]
@@ -34,10 +38,14 @@ fn a_measured_point_is_returned_as_measured() {
 
 #[test]
 fn square_roots_are_blended_on_the_middle_axis_only() {
-    let found = slice(2, MiddleBlend::SquareRoot).latency([40, 2], &roofline).unwrap();
+    let found = slice(2, MiddleBlend::SquareRoot)
+        .latency([40, 2], &roofline)
+        .unwrap();
     let expected = f64::midpoint(65.0_f64.sqrt(), 257.0_f64.sqrt()).powi(2);
     assert_relative_eq!(found.ms, expected, max_relative = 1e-6);
-    let found = slice(2, MiddleBlend::SquareRoot).latency([16, 5], &roofline).unwrap();
+    let found = slice(2, MiddleBlend::SquareRoot)
+        .latency([16, 5], &roofline)
+        .unwrap();
     assert_relative_eq!(found.ms, f64::midpoint(65.0, 257.0), max_relative = 1e-6);
     assert_eq!(found.source, Source::Interpolated);
 }
@@ -45,17 +53,25 @@ fn square_roots_are_blended_on_the_middle_axis_only() {
 #[test]
 fn at_a_step_of_the_staircase_the_surviving_end_is_scaled() {
     // 64 × 8 was measured, 256 × 8 was not.
-    let found = slice(2, MiddleBlend::SquareRoot).latency([128, 8], &roofline).unwrap();
+    let found = slice(2, MiddleBlend::SquareRoot)
+        .latency([128, 8], &roofline)
+        .unwrap();
     assert_relative_eq!(found.ms, 1025.0 * 2.0, max_relative = 1e-6);
     assert_eq!(found.source, Source::Extrapolated);
 }
 
 #[test]
 fn beyond_everything_the_nearest_utilisation_is_held() {
-    let found = slice(2, MiddleBlend::Linear).latency([100_000, 32], &roofline).unwrap();
+    let found = slice(2, MiddleBlend::Linear)
+        .latency([100_000, 32], &roofline)
+        .unwrap();
     assert_relative_eq!(found.ms, roofline([2, 100_000, 32]), max_relative = 0.01);
     assert_eq!(found.source, Source::Extrapolated);
-    assert!(slice(100, MiddleBlend::Linear).latency([16, 8], &roofline).is_some());
+    assert!(
+        slice(100, MiddleBlend::Linear)
+            .latency([16, 8], &roofline)
+            .is_some()
+    );
 }
 
 proptest! {

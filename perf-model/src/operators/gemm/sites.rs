@@ -116,7 +116,11 @@ impl Ranked {
     pub(super) fn neighbours(&self, grid: &Grid, m: u64) -> Option<[Option<Neighbour>; NEIGHBOURS]> {
         let axis = grid.axes().last()?;
         let covered = self.sites.iter().any(|near| near.site.covers(axis, m));
-        let candidates = || self.sites.iter().filter(move |near| !covered || near.site.covers(axis, m));
+        let candidates = || {
+            self.sites
+                .iter()
+                .filter(move |near| !covered || near.site.covers(axis, m))
+        };
         let within = candidates().next()?.octaves <= REACH;
         if !within && !self.is_just_beyond(candidates) {
             return None;
@@ -155,7 +159,8 @@ impl Ranked {
     /// Whether the shape exceeds everything measured in n or k.
     pub(super) fn is_beyond(&self) -> bool {
         let within = |value: u32, of: fn(&Site) -> u32| {
-            self.sites.iter().any(|near| of(&near.site) >= value) && self.sites.iter().any(|near| of(&near.site) <= value)
+            self.sites.iter().any(|near| of(&near.site) >= value)
+                && self.sites.iter().any(|near| of(&near.site) <= value)
         };
         !within(self.n, |site| site.n) || !within(self.k, |site| site.k)
     }

@@ -26,9 +26,16 @@ fn cost(n: u32, k: u32) -> GemmCost {
             },
         )
     };
-    let grid = Grid::of(&[NS, KS, MS], |at| (at[0] != 4096 || at[1] != 4096).then(|| 2.0 * roofline(at)))
-        .with_order(&[0, 1, 2, 3, 4]);
-    let shape = GemmShape { n, k, quant: GemmQuant::Bfloat16, low_precision_input: false };
+    let grid = Grid::of(&[NS, KS, MS], |at| {
+        (at[0] != 4096 || at[1] != 4096).then(|| 2.0 * roofline(at))
+    })
+    .with_order(&[0, 1, 2, 3, 4]);
+    let shape = GemmShape {
+        n,
+        k,
+        quant: GemmQuant::Bfloat16,
+        low_precision_input: false,
+    };
     GemmCost {
         system,
         shape,
@@ -72,18 +79,34 @@ fn an_unknown_site_takes_the_utilisation_of_its_neighbours() {
 
 #[test]
 fn only_one_dimension_may_leave_the_measured_range() {
-    assert_eq!(cost(60_000, 1024).latency(64).unwrap().source, Source::Extrapolated);
-    assert!(matches!(cost(60_000, 60_000).latency(64), Err(OperatorMiss::OutOfReach { .. })));
-    assert!(matches!(cost(100, 1024).latency(64), Err(OperatorMiss::OutOfReach { .. })));
+    assert_eq!(
+        cost(60_000, 1024).latency(64).unwrap().source,
+        Source::Extrapolated
+    );
+    assert!(matches!(
+        cost(60_000, 60_000).latency(64),
+        Err(OperatorMiss::OutOfReach { .. })
+    ));
+    assert!(matches!(
+        cost(100, 1024).latency(64),
+        Err(OperatorMiss::OutOfReach { .. })
+    ));
     // Exactly one beyond, but the other one too far below to be near anything.
-    assert!(matches!(cost(60_000, 100).latency(64), Err(OperatorMiss::OutOfReach { .. })));
+    assert!(matches!(
+        cost(60_000, 100).latency(64),
+        Err(OperatorMiss::OutOfReach { .. })
+    ));
 }
 
 #[test]
 fn equally_near_sites_are_asked_in_the_order_of_first_appearance() {
-    let grid = |order: &[u32]| Grid::of(&[NS, &[1024], MS], |at| Some(f64::from(at[0] * at[2]))).with_order(order);
+    let grid =
+        |order: &[u32]| Grid::of(&[NS, &[1024], MS], |at| Some(f64::from(at[0] * at[2]))).with_order(order);
     let first = |order: &[u32]| match Sites::around(&grid(order), 2048, 2048) {
-        Sites::Ranked(ranked) => ranked.neighbours(&grid(order), 64).unwrap().map(|near| near.unwrap_or_else(|| panic!()).site.n),
+        Sites::Ranked(ranked) => ranked
+            .neighbours(&grid(order), 64)
+            .unwrap()
+            .map(|near| near.unwrap_or_else(|| panic!()).site.n),
         Sites::Known(_) => panic!("2048 × 2048 was not measured"),
     };
     let many = |order: &[u32]| std::panic::catch_unwind(|| first(order)).is_err();

@@ -24,11 +24,19 @@ fn by_definition(grid: &Grid, query: [u64; 3]) -> f64 {
     let mut leaves = Vec::new();
     for (cell, at) in HEADS
         .iter()
-        .flat_map(|a| SEQUENCES.iter().flat_map(move |b| BATCHES.iter().map(move |c| [*a, *b, *c].map(u64::from))))
+        .flat_map(|a| {
+            SEQUENCES
+                .iter()
+                .flat_map(move |b| BATCHES.iter().map(move |c| [*a, *b, *c].map(u64::from)))
+        })
         .enumerate()
     {
         let Some(ms) = grid.latency(cell) else { continue };
-        let squared: f64 = at.iter().zip(query).map(|(x, q)| (octaves(*x) - octaves(q)).powi(2)).sum();
+        let squared: f64 = at
+            .iter()
+            .zip(query)
+            .map(|(x, q)| (octaves(*x) - octaves(q)).powi(2))
+            .sum();
         leaves.push((squared.sqrt(), roofline(at) / ms));
     }
     leaves.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -36,7 +44,11 @@ fn by_definition(grid: &Grid, query: [u64; 3]) -> f64 {
     let weight = |d: f64| ((radius - d).max(0.0) / (radius * d + EPSILON)).powi(2);
     let total: f64 = leaves[..4].iter().map(|leaf| weight(leaf.0)).sum();
     let utilisation = if total > 0.0 {
-        leaves[..4].iter().map(|leaf| weight(leaf.0) * leaf.1).sum::<f64>() / total
+        leaves[..4]
+            .iter()
+            .map(|leaf| weight(leaf.0) * leaf.1)
+            .sum::<f64>()
+            / total
     } else {
         leaves[..4].iter().map(|leaf| leaf.1).sum::<f64>() / 4.0
     };

@@ -19,7 +19,9 @@ fn residuals(predictor: &Predictor, codes: &[u32]) -> Vec<i64> {
 
 #[test]
 fn a_plane_is_predicted_exactly_but_for_its_edges() {
-    let codes: Vec<u32> = (0..3 * 4 * 5).map(|cell| 100 + 7 * (cell / 20) + 11 * (cell / 5 % 4) + 3 * (cell % 5)).collect();
+    let codes: Vec<u32> = (0..3 * 4 * 5)
+        .map(|cell| 100 + 7 * (cell / 20) + 11 * (cell / 5 % 4) + 3 * (cell % 5))
+        .collect();
     let residuals = residuals(&Predictor::new(&[3, 4, 5], 0b111), &codes);
     let wrong = residuals.iter().filter(|residual| **residual != 0).count();
     // The first cell and the first step along each axis.
