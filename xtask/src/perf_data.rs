@@ -38,7 +38,7 @@ const MOST_BYTES: usize = 10_000_000;
 
 /// Packs measured kernel latencies into the performance model.
 #[derive(Debug, clap::Args)]
-pub struct PerfDataArgs {
+pub(crate) struct PerfDataArgs {
     /// An unpacked aiconfigurator-core: the folder that has `systems/`
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
@@ -68,7 +68,7 @@ struct Share {
 ///
 /// # Errors
 /// Measurements that cannot be read or packed within the error bound; with `check`, files that differ.
-pub fn run(args: &PerfDataArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &PerfDataArgs) -> anyhow::Result<()> {
     let tree = DataTree::open(&args.from)?;
     let mut packs = Vec::new();
     for system in SYSTEMS {
@@ -90,7 +90,11 @@ pub fn run(args: &PerfDataArgs) -> anyhow::Result<()> {
         "the packed tables take {total} bytes, more than {MOST_BYTES}: the library could not be published"
     );
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../perf-model/data");
-    let mode = if args.check { model_registry::Mode::Check } else { model_registry::Mode::Write };
+    let mode = if args.check {
+        model_registry::Mode::Check
+    } else {
+        model_registry::Mode::Write
+    };
     model_registry::run(&args.from.join("model_configs"), &data.join("models.json"), mode)?;
     let folder = data.join("tables");
     if args.check {
