@@ -65,6 +65,7 @@ pub(crate) fn findings(tasks: &[String]) -> anyhow::Result<Vec<Finding>> {
     findings.extend(layers::unsafe_code(&metadata, root));
     findings.extend(tree::data_size(root)?);
     findings.extend(evidence::check(&files));
+    findings.extend(manifests::unused(&files));
     for file in &files {
         findings.extend(match file.kind {
             Kind::Rust => code::check(file),

@@ -1,15 +1,9 @@
 //! Rules for Rust sources, and one for all text.
 
-use syn::spanned::Spanned as _;
-use syn::visit::{self, Visit};
-use syn::{Attribute, Block, ImplItemFn, ItemFn, ItemMod, TraitItemFn};
-
 use super::{Finding, SourceFile};
 
 /// Most lines of a source file, tests apart.
 const MOST_FILE_LINES: usize = 600;
-/// Most lines of a function, tests apart.
-const MOST_FUNCTION_LINES: usize = 80;
 /// Module names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 8] = [
     "utils", "util", "helpers", "helper", "common", "manager", "misc", "stuff",
@@ -64,7 +58,6 @@ pub(super) fn check(file: &SourceFile) -> Vec<Finding> {
         findings.push(Finding::new(&file.path, 1, "file-length", fix));
     }
     findings.extend(purity(file));
-    findings.extend(functions(file));
     findings
 }
 
@@ -143,76 +136,6 @@ fn names_place(line: &str, place: &str) -> bool {
         let before = line.get(..at).and_then(|head| head.chars().next_back());
         !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '/' | '_' | '-' | '}' | ')' | '*'))
     })
-}
-
-fn functions(file: &SourceFile) -> Vec<Finding> {
-    match syn::parse_file(&file.text) {
-        Ok(parsed) => {
-            let mut lengths = Lengths::default();
-            lengths.visit_file(&parsed);
-            lengths
-                .too_long
-                .iter()
-                .map(|(line, lines)| {
-                    let fix = format!("{lines} lines, split it below {MOST_FUNCTION_LINES}");
-                    Finding::new(&file.path, *line, "function-length", fix)
-                })
-                .collect()
-        }
-        Err(error) => {
-            let line = error.span().start().line;
-            vec![Finding::new(&file.path, line, "syntax", error.to_string())]
-        }
-    }
-}
-
-/// Finds functions that are too long, tests apart.
-#[derive(Default)]
-struct Lengths {
-    /// First line and number of lines.
-    too_long: Vec<(usize, usize)>,
-}
-
-impl Lengths {
-    fn measure(&mut self, block: &Block) {
-        let (first, last) = (block.span().start().line, block.span().end().line);
-        let lines = last + 1 - first;
-        if lines > MOST_FUNCTION_LINES {
-            self.too_long.push((first, lines));
-        }
-    }
-}
-
-impl<'ast> Visit<'ast> for Lengths {
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if !item.attrs.iter().any(is_cfg_test) {
-            visit::visit_item_mod(self, item);
-        }
-    }
-
-    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
-        self.measure(&item.block);
-        visit::visit_item_fn(self, item);
-    }
-
-    fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
-        self.measure(&item.block);
-        visit::visit_impl_item_fn(self, item);
-    }
-
-    fn visit_trait_item_fn(&mut self, item: &'ast TraitItemFn) {
-        if let Some(block) = &item.default {
-            self.measure(block);
-        }
-        visit::visit_trait_item_fn(self, item);
-    }
-}
-
-fn is_cfg_test(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("cfg")
-        && attribute
-            .parse_args::<syn::Ident>()
-            .is_ok_and(|argument| argument == "test")
 }
 
 #[cfg(test)]
