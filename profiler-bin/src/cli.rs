@@ -49,6 +49,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
 }
 
 fn dispatch(cli: Cli, printer: Printer) -> Result<ExitStatus, ProfilerError> {
+    if cli.command.is_some() && cli.profile.config.is_some() {
+        return Err(ProfilerError::Argument {
+            argument: "--config",
+            problem: "belongs behind the command: say `dgdr-profiler profile --config …`".to_owned(),
+        });
+    }
     match cli.command {
         None => profile::run(&cli.profile, printer),
         Some(Command::Profile(arguments)) => profile::run(&arguments, printer),

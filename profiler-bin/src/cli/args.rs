@@ -10,7 +10,7 @@ use crate::estimate::EstimatePoint;
 ///
 /// Without a subcommand the arguments are those of `profile`.
 #[derive(Debug, Parser)]
-#[command(name = "dgdr-profiler", version, args_conflicts_with_subcommands = true)]
+#[command(name = "dgdr-profiler", version)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -145,6 +145,21 @@ fn support_names_what_is_missing() {
 fn usage_errors_exit_with_2_and_help_with_0() {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.run(&["--no-such-flag"]).status.code(), Some(2));
+    let misplaced = sandbox.run(&["--config", "x.yaml", "support"]);
+    assert_eq!(
+        misplaced.status.code(),
+        Some(2),
+        "an argument of another command is not dropped"
+    );
+    let quiet = sandbox.run(&[
+        "-q",
+        "support",
+        "--model",
+        "Qwen/Qwen3-8B",
+        "--system",
+        "h100_sxm",
+    ]);
+    assert_eq!(quiet.status.code(), Some(0), "{}", stderr(&quiet));
     let help = sandbox.run(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
     assert!(stdout(&help).contains("estimate"));

@@ -7,7 +7,10 @@ pub(super) fn deployment(crd: &str) -> Value {
     let options = serde_saphyr::options! { budget: None };
     let crd: Value = serde_saphyr::from_str_with_options(crd, options).unwrap();
     let versions = crd["spec"]["versions"].as_array().unwrap();
-    let version = versions.iter().find(|version| version["name"] == "v1beta1").unwrap();
+    let version = versions
+        .iter()
+        .find(|version| version["name"] == "v1beta1")
+        .unwrap();
     version["schema"]["openAPIV3Schema"].clone()
 }
 
