@@ -1,7 +1,8 @@
 //! The planner finds what `aiconfigurator cli default` 0.12.0 finds, given the same single-worker numbers.
 //!
 //! Data and source: `tests/data/README.md`. Each search is replayed: a point that upstream did not evaluate must not
-//! be asked, and the best configuration of each mapping must be upstream's.
+//! be asked, and the best configuration of each mapping must be upstream's. Then the same is asked of our own
+//! performance model.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,7 +13,11 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use dgdr_perf_model::{Backend, Estimate, ParallelMapping, Provenance};
+use dgdr_perf_model::{AggregatedQuery, ContextQuery, GenerationQuery};
+use dgdr_perf_model::{
+    Backend, Engine, Estimate, MemoryFit, ParallelMapping, PerfDatabase, PerfModelError, Precision,
+    Provenance, SystemSpec, registry,
+};
 use dgdr_sweep_planner::{
     Answer, Budget, Decision, DisaggregatedCorrections, Failure, Goal, Layout, Measured, Measurements,
     ModelFacts, ModelKind, Picking, Point, ProbeKind, Problem, Query, RankedEntry, Role, Serving, Sla,
@@ -105,9 +110,62 @@ fn replayed(case: &str) -> BTreeMap<Query, Answer> {
         .collect()
 }
 
+/// One point, asked of the performance model.
+fn simulated(engine: &Engine, point: Point, osl: u32) -> Answer {
+    let isl = 4000;
+    let answer = match point {
+        Point::Prefill { batch } => engine
+            .static_context(ContextQuery {
+                batch,
+                isl,
+                prefix: 0,
+            })
+            .map(|worker| (worker.memory.fit(), Measured::Prefill { ttft: worker.ttft })),
+        Point::Decode { batch } => engine
+            .static_generation(GenerationQuery { batch, isl, osl })
+            .map(|worker| (worker.memory.fit(), Measured::Decode { itl: worker.tpot })),
+        Point::Aggregated {
+            batch,
+            context_tokens,
+        } => engine
+            .aggregated(AggregatedQuery {
+                batch,
+                isl,
+                osl,
+                prefix: 0,
+                context_tokens,
+            })
+            .map(|worker| {
+                (
+                    worker.memory.fit(),
+                    Measured::Aggregated {
+                        ttft: worker.ttft,
+                        itl: worker.tpot,
+                        tokens_per_s: worker.tokens_per_s,
+                        requests_per_s: worker.requests_per_s,
+                    },
+                )
+            }),
+    };
+    match answer {
+        Ok((MemoryFit::Fits, measured)) => Ok(measured),
+        Ok((MemoryFit::OutOfMemory { needed, available }, _)) => {
+            Err(Failure::OutOfMemory { needed, available })
+        }
+        Ok((MemoryFit::KvOutOfMemory { needed, budget }, _)) => {
+            Err(Failure::KvOutOfMemory { needed, budget })
+        }
+        Err(error) => Err(Failure::NotCovered {
+            reason: PerfModelError::to_string(&error),
+        }),
+    }
+}
+
 /// What a search asked for.
 struct Search {
     case: &'static str,
+    model: &'static str,
+    system: &'static str,
     backend: Backend,
     weights: u64,
     layers: u32,
@@ -116,10 +174,13 @@ struct Search {
     osl: u32,
     ttft: f64,
     itl: f64,
+    chooses_disaggregated: bool,
 }
 
 const QWEN_TRTLLM: Search = Search {
     case: "qwen3-32b-h200-trtllm",
+    model: "Qwen/Qwen3-32B",
+    system: "h200_sxm",
     backend: Backend::Trtllm,
     weights: 65_500_000_000,
     layers: 64,
@@ -128,16 +189,20 @@ const QWEN_TRTLLM: Search = Search {
     osl: 1000,
     ttft: 2000.0,
     itl: 30.0,
+    chooses_disaggregated: false,
 };
 
 const QWEN_VLLM: Search = Search {
     case: "qwen3-32b-h200-vllm",
     backend: Backend::Vllm,
+    chooses_disaggregated: true,
     ..QWEN_TRTLLM
 };
 
 const LLAMA_VLLM: Search = Search {
     case: "llama-70b-b200-vllm",
+    model: "meta-llama/Meta-Llama-3.1-70B",
+    system: "b200_sxm",
     backend: Backend::Vllm,
     weights: 141_000_000_000,
     layers: 80,
@@ -146,6 +211,7 @@ const LLAMA_VLLM: Search = Search {
     osl: 500,
     ttft: 1000.0,
     itl: 20.0,
+    chooses_disaggregated: true,
 };
 
 impl Search {
@@ -180,26 +246,45 @@ impl Search {
         }
     }
 
-    fn measure(&self) -> Measurements {
+    fn measure(&self, mut probe: impl FnMut(Query) -> Answer) -> Measurements {
         let problem = self.problem();
-        let answers = replayed(self.case);
-        let mut walk = Walk::new(
-            &problem,
-            &candidates(&problem),
-            &WalkPolicy::exhaustive(problem.workload),
-        );
+        let policy = WalkPolicy::exhaustive(problem.workload);
+        let mut walk = Walk::new(&problem, &candidates(&problem), &policy);
         while let Some(query) = walk.next_query() {
-            let answer = answers
-                .get(&query)
-                .unwrap_or_else(|| panic!("{}: upstream never evaluated {query}", self.case));
-            walk.record(answer.clone()).unwrap();
+            walk.record(probe(query)).unwrap();
         }
         walk.finish()
     }
 
-    fn decide(&self) -> Decision {
+    /// Answers with upstream's own numbers.
+    fn replay(&self) -> Measurements {
+        let answers = replayed(self.case);
+        self.measure(|query| {
+            answers
+                .get(&query)
+                .unwrap_or_else(|| panic!("{}: upstream never evaluated {query}", self.case))
+                .clone()
+        })
+    }
+
+    /// Answers with the performance model's numbers.
+    fn simulate(&self) -> Measurements {
+        let database =
+            PerfDatabase::embedded(SystemSpec::by_name(self.system).unwrap(), self.backend, None).unwrap();
+        let model = registry::find(self.model).unwrap();
+        let precision = Precision::infer(model, &database).unwrap();
+        let mut engines = BTreeMap::new();
+        self.measure(|query| {
+            let engine = engines
+                .entry(query.mapping)
+                .or_insert_with(|| Engine::new(&database, model, precision, query.mapping).unwrap());
+            simulated(engine, query.point, self.osl)
+        })
+    }
+
+    fn decide(&self, measured: &Measurements) -> Decision {
         let problem = self.problem();
-        pick(&problem, &candidates(&problem), &self.measure())
+        pick(&problem, &candidates(&problem), measured)
     }
 
     fn golden(&self, experiment: &str) -> Vec<Record> {
@@ -320,56 +405,55 @@ fn assert_disaggregated(search: &Search, decision: &Decision, batch: &DecodeBatc
     }
 }
 
-#[test]
-fn qwen3_32b_on_trtllm() {
-    let decision = QWEN_TRTLLM.decide();
-    assert_aggregated(&QWEN_TRTLLM, &decision);
-    assert_disaggregated(&QWEN_TRTLLM, &decision, &DecodeBatch::Unique);
-    assert!(
-        !decision
-            .outcome
-            .configuration()
-            .unwrap()
-            .layout
-            .is_disaggregated()
-    );
+/// Which way of serving upstream chose, and how its disaggregated rows tie.
+fn assert_upstream(search: &Search, measured: &Measurements, batch: &DecodeBatch) {
+    let decision = search.decide(measured);
+    assert_aggregated(search, &decision);
+    assert_disaggregated(search, &decision, batch);
+    let chosen = decision
+        .outcome
+        .configuration()
+        .unwrap()
+        .layout
+        .is_disaggregated();
+    assert_eq!(chosen, search.chooses_disaggregated, "{}", search.case);
 }
 
 #[test]
-fn qwen3_32b_on_vllm() {
-    let decision = QWEN_VLLM.decide();
-    assert_aggregated(&QWEN_VLLM, &decision);
-    assert_disaggregated(&QWEN_VLLM, &decision, &DecodeBatch::Unique);
-    assert!(
-        decision
-            .outcome
-            .configuration()
-            .unwrap()
-            .layout
-            .is_disaggregated()
-    );
+fn qwen3_32b_on_trtllm_replayed() {
+    assert_upstream(&QWEN_TRTLLM, &QWEN_TRTLLM.replay(), &DecodeBatch::Unique);
 }
 
 #[test]
-fn llama_70b_on_vllm() {
-    let decision = LLAMA_VLLM.decide();
-    assert_aggregated(&LLAMA_VLLM, &decision);
-    assert_disaggregated(&LLAMA_VLLM, &decision, &DecodeBatch::Tied);
-    assert!(
-        decision
-            .outcome
-            .configuration()
-            .unwrap()
-            .layout
-            .is_disaggregated()
-    );
+fn qwen3_32b_on_vllm_replayed() {
+    assert_upstream(&QWEN_VLLM, &QWEN_VLLM.replay(), &DecodeBatch::Unique);
+}
+
+#[test]
+fn llama_70b_on_vllm_replayed() {
+    assert_upstream(&LLAMA_VLLM, &LLAMA_VLLM.replay(), &DecodeBatch::Tied);
+}
+
+#[test]
+fn qwen3_32b_on_trtllm_simulated() {
+    assert_upstream(&QWEN_TRTLLM, &QWEN_TRTLLM.simulate(), &DecodeBatch::Unique);
+}
+
+#[test]
+fn qwen3_32b_on_vllm_simulated() {
+    assert_upstream(&QWEN_VLLM, &QWEN_VLLM.simulate(), &DecodeBatch::Unique);
+}
+
+#[test]
+fn llama_70b_on_vllm_simulated() {
+    assert_upstream(&LLAMA_VLLM, &LLAMA_VLLM.simulate(), &DecodeBatch::Tied);
 }
 
 /// Every aggregated point that upstream could use is asked for, so that no configuration is overlooked.
 #[test]
 fn the_walk_visits_all_that_upstream_visits() {
     for search in [QWEN_TRTLLM, QWEN_VLLM, LLAMA_VLLM] {
-        let measured = search.measure();
+        let measured = search.replay();
         for (query, answer) in replayed(search.case) {
             let deployable =
                 query.point.role() == Role::Aggregated || query.mapping.gpus() < Gpus::new(search.gpus);
