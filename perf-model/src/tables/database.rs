@@ -165,3 +165,6 @@ impl PerfDatabase {
 fn parse(packed: &Packed) -> Result<PackedFile, TableError> {
     PackedFile::parse(packed.name, Cow::Borrowed(packed.bytes))
 }
+
+#[cfg(test)]
+mod tests;

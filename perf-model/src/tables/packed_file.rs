@@ -208,3 +208,6 @@ fn read_index(index: &[u8], body: usize, file: usize) -> Result<(Header, Tables,
         Err(reader.damage())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use approx::assert_relative_eq;
-use dgdr_units::real;
 
 use super::sites::Sites;
 use super::{GemmCost, GemmShape, OperatorMiss, median};
@@ -99,18 +98,32 @@ fn only_one_dimension_may_leave_the_measured_range() {
 }
 
 #[test]
-fn equally_near_sites_are_asked_in_the_order_of_first_appearance() {
-    let grid =
-        |order: &[u32]| Grid::of(&[NS, &[1024], MS], |at| Some(f64::from(at[0] * at[2]))).with_order(order);
-    let first = |order: &[u32]| match Sites::around(&grid(order), 2048, 2048) {
-        Sites::Ranked(ranked) => ranked
-            .neighbours(&grid(order), 64)
-            .unwrap()
-            .map(|near| near.unwrap_or_else(|| panic!()).site.n),
-        Sites::Known(_) => panic!("2048 × 2048 was not measured"),
+fn of_equally_near_sites_those_that_appeared_first_are_asked() {
+    let ns: &[u32] = &[1024, 2048, 4096];
+    let cells = |at: &[u32]| {
+        let centre = at[0] == 2048 && at[1] == 2048;
+        (!centre).then(|| f64::from(at[0] * at[2]))
     };
-    let many = |order: &[u32]| std::panic::catch_unwind(|| first(order)).is_err();
-    assert!(many(&[0, 1, 2]), "only three sites exist");
+    // Cells are (n, k) of n × k: the corners 0, 2, 6 and 8, and the nearer edges 1, 3, 5 and 7.
+    let asked = |order: &[u32]| {
+        let grid = Grid::of(&[ns, ns, MS], cells).with_order(order);
+        let Sites::Ranked(ranked) = Sites::around(&grid, 2048, 2048) else {
+            unreachable!("2048 × 2048 was not measured")
+        };
+        let near = ranked.neighbours(&grid, 64).unwrap();
+        near.map(|near| near.map(|near| (near.site.n, near.site.k)))
+    };
+    let edges = [(1024, 2048), (2048, 1024), (2048, 4096), (4096, 2048)].map(Some);
+    assert_eq!(asked(&[0, 1, 2, 3, 5, 6, 7, 8]), edges);
+    // Without two of the edges, two of the equally near corners are left to choose from.
+    assert_eq!(
+        asked(&[0, 1, 2, 3, 6, 8])[2..],
+        [(1024, 1024), (1024, 4096)].map(Some)
+    );
+    assert_eq!(
+        asked(&[8, 6, 3, 2, 1, 0])[2..],
+        [(4096, 4096), (4096, 1024)].map(Some)
+    );
 }
 
 #[test]
@@ -118,5 +131,4 @@ fn the_median_of_an_even_number_is_the_mean_of_the_middle_two() {
     assert_relative_eq!(median(&mut [3.0, 1.0, 2.0]).unwrap(), 2.0);
     assert_relative_eq!(median(&mut [4.0, 1.0]).unwrap(), 2.5);
     assert_eq!(median(&mut []), None);
-    assert!(real(1) > 0.0);
 }
