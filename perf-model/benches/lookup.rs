@@ -1,9 +1,5 @@
 //! Speed of single lookups: warm, with handle construction, and with decompression.
-#![expect(
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a bench has nothing to document, and what it cannot unwrap ends it"
-)]
+#![expect(clippy::unwrap_used, reason = "what a bench cannot unwrap ends it")]
 
 use std::hint::black_box;
 

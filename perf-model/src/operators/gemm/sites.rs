@@ -89,18 +89,37 @@ impl Site {
 impl Sites {
     /// The sites for a projection to `n` from `k` features.
     pub(super) fn around(grid: &Grid, n: u32, k: u32) -> Self {
+        let [ns, ks, _] = grid.axes() else {
+            return Self::Ranked(Ranked {
+                sites: Box::default(),
+                n,
+                k,
+            });
+        };
+        if let (Ok(row), Ok(column)) = (ns.binary_search(&n), ks.binary_search(&k))
+            && let Some(site) = Site::of(grid, row * ks.len() + column)
+        {
+            return Self::Known(site);
+        }
+        let squared = |axis: &[u32], to: u32| -> Vec<f64> {
+            axis.iter()
+                .map(|from| octaves_between(*from, to).powi(2))
+                .collect()
+        };
+        let (from_n, from_k) = (squared(ns, n), squared(ks, k));
         let mut sites: Vec<Neighbour> = grid
             .order()
             .iter()
-            .filter_map(|row| Site::of(grid, usize::try_from(*row).ok()?))
-            .map(|site| Neighbour {
-                site,
-                octaves: octaves_between(site.n, n).hypot(octaves_between(site.k, k)),
+            .filter_map(|row| {
+                let row = usize::try_from(*row).ok()?;
+                let site = Site::of(grid, row)?;
+                let squared = from_n[row / ks.len()] + from_k[row % ks.len()];
+                Some(Neighbour {
+                    site,
+                    octaves: squared.sqrt(),
+                })
             })
             .collect();
-        if let Some(known) = sites.iter().find(|near| near.site.n == n && near.site.k == k) {
-            return Self::Known(known.site);
-        }
         sites.sort_by(|a, b| a.octaves.total_cmp(&b.octaves));
         Self::Ranked(Ranked {
             sites: sites.into(),

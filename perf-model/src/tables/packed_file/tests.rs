@@ -42,7 +42,7 @@ fn every_packed_file_reads_to_its_end_and_is_of_what_it_is_listed_for() {
     for (system, packed) in &NCCL {
         let file = PackedFile::parse(packed.name, Cow::Borrowed(packed.bytes)).unwrap();
         assert_eq!(file.header().system, *system);
-        assert!(read_all(packed.bytes.to_vec()).unwrap() >= 12, "{}", packed.name);
+        assert!(read_all(packed.bytes.to_vec()).unwrap() >= 8, "{}", packed.name);
     }
 }
 
