@@ -62,17 +62,36 @@ fn the_readme_s_commands_do_what_it_says() {
         let path = entry.expect("a readable directory").path();
         std::fs::copy(&path, samples.join(path.file_name().expect("a file"))).expect("a copy");
     }
+    let mut printed = String::new();
     for command in commands {
-        Command::new(env!("CARGO_BIN_EXE_dgdr-profiler"))
+        let output = Command::new(env!("CARGO_BIN_EXE_dgdr-profiler"))
             .args(command.split_whitespace())
             .current_dir(&checkout)
             .assert()
-            .success();
+            .success()
+            .get_output()
+            .clone();
+        printed.push_str(&String::from_utf8_lossy(&output.stdout));
+        printed.push_str(&String::from_utf8_lossy(&output.stderr));
+    }
+    for line in shown_lines() {
+        assert!(
+            printed.contains(&line),
+            "the README shows `{line}`, but this was printed:\n{printed}"
+        );
     }
     let results = checkout.path().join("profiling_results");
     for promised in promised_files() {
         assert!(results.join(&promised).exists(), "the README promises {promised}");
     }
+}
+
+/// What the README shows of the output, above the table, whose columns it leaves out in part.
+fn shown_lines() -> Vec<String> {
+    let readme = read("README.md");
+    let (_, after) = readme.split_once("```console\n").expect("the excerpt");
+    let (excerpt, _) = after.split_once("\n\n   mode ").expect("the excerpt's table");
+    excerpt.lines().map(str::to_owned).collect()
 }
 
 /// The files of the README's listing of the output directory.
