@@ -10,7 +10,7 @@ const TABLE: &str = "custom_allreduce";
 #[derive(Debug, Clone)]
 pub struct AllReduceCost {
     /// None for a single GPU, which has nothing to reduce.
-    measured: Option<(Curve, f64)>,
+    measured: Option<GroupCurve>,
 }
 
 impl AllReduceCost {
@@ -21,31 +21,57 @@ impl AllReduceCost {
         let node = measured.system.gpus_per_node;
         let curve = curve_of(measured, TABLE, &[gpus.min(node)])?
             .ok_or_else(|| measured.not_measured(TABLE, format!("num_gpus {}", gpus.min(node))))?;
-        let factor = if gpus > node {
-            beyond(measured.system, node, gpus)
-        } else {
-            1.0
-        };
         Ok(Self {
-            measured: Some((curve, factor)),
+            measured: Some(GroupCurve::new(
+                curve,
+                measured.system,
+                Group { largest: node, gpus },
+            )),
         })
     }
 
     /// Latency of reducing `elements` elements (tokens × hidden size).
     ///
-    /// AIConfigurator looks the number of elements up where the table counts bytes; kept, because the predictions are
-    /// compared with it.
-    ///
     /// # Errors
     /// None at present; the signature is that of the other operators.
     pub fn latency(&self, elements: u64) -> Result<OperatorLatency, OperatorMiss> {
-        Ok(self
-            .measured
-            .as_ref()
-            .map_or(OperatorLatency::ZERO, |(curve, factor)| {
-                curve.proportional(elements).times(*factor)
-            }))
+        Ok(group_latency(self.measured.as_ref(), elements))
     }
+}
+
+/// A group of GPUs, and the largest one that was measured.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Group {
+    pub(super) largest: u32,
+    pub(super) gpus: u32,
+}
+
+/// Latency over message sizes of a group of GPUs, scaled from the largest measured one where the group is larger.
+#[derive(Debug, Clone)]
+pub(super) struct GroupCurve {
+    curve: Curve,
+    factor: f64,
+}
+
+impl GroupCurve {
+    pub(super) fn new(curve: Curve, system: &SystemSpec, group: Group) -> Self {
+        let factor = if group.gpus > group.largest {
+            beyond(system, group.largest, group.gpus)
+        } else {
+            1.0
+        };
+        Self { curve, factor }
+    }
+}
+
+/// Latency of `elements` elements; a single GPU has no group and waits for nobody.
+///
+/// AIConfigurator looks the number of elements up where the table counts bytes; kept, because the predictions are
+/// compared with it.
+pub(super) fn group_latency(group: Option<&GroupCurve>, elements: u64) -> OperatorLatency {
+    group.map_or(OperatorLatency::ZERO, |group| {
+        group.curve.proportional(elements).times(group.factor)
+    })
 }
 
 /// The curve over message sizes of one slice; none where it was not measured.
@@ -62,7 +88,7 @@ pub(super) fn curve_of(
 }
 
 /// What a ring over `gpus` costs relative to the largest measured one: more data travels, over a slower link.
-pub(super) fn beyond(system: &SystemSpec, measured: u32, gpus: u32) -> f64 {
+fn beyond(system: &SystemSpec, measured: u32, gpus: u32) -> f64 {
     let travels = |ranks: u32| (f64::from(ranks) - 1.0) / f64::from(ranks);
     travels(gpus) / travels(measured) * system.p2p_bandwidth(measured) / system.p2p_bandwidth(gpus)
 }

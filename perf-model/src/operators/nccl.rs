@@ -1,7 +1,6 @@
 //! NCCL collectives.
 
-use super::all_reduce::{beyond, curve_of};
-use super::curve::Curve;
+use super::all_reduce::{Group, GroupCurve, curve_of, group_latency};
 use super::miss::{Measured, OperatorMiss};
 use crate::OperatorLatency;
 
@@ -36,7 +35,7 @@ impl Collective {
 #[derive(Debug, Clone)]
 pub struct NcclCost {
     /// None for a single GPU, which has nobody to talk to.
-    measured: Option<(Curve, f64)>,
+    measured: Option<GroupCurve>,
 }
 
 impl NcclCost {
@@ -59,29 +58,20 @@ impl NcclCost {
             .max()
             .ok_or_else(missing)?;
         let curve = curve_of(measured, TABLE, &[word, gpus.min(most)])?.ok_or_else(missing)?;
-        let factor = if gpus > most {
-            beyond(measured.system, most, gpus)
-        } else {
-            1.0
-        };
         Ok(Self {
-            measured: Some((curve, factor)),
+            measured: Some(GroupCurve::new(
+                curve,
+                measured.system,
+                Group { largest: most, gpus },
+            )),
         })
     }
 
     /// Latency for `elements` elements.
     ///
-    /// AIConfigurator looks the number of elements up where the table counts bytes; kept, because the predictions are
-    /// compared with it.
-    ///
     /// # Errors
     /// None at present; the signature is that of the other operators.
     pub fn latency(&self, elements: u64) -> Result<OperatorLatency, OperatorMiss> {
-        Ok(self
-            .measured
-            .as_ref()
-            .map_or(OperatorLatency::ZERO, |(curve, factor)| {
-                curve.proportional(elements).times(*factor)
-            }))
+        Ok(group_latency(self.measured.as_ref(), elements))
     }
 }
