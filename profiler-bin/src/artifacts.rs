@@ -10,7 +10,7 @@ pub use directory::{OutputDirectory, WriteError};
 pub use log::RunLog;
 pub use pareto::pareto_csv;
 pub use record::{RECORD_FILE, Record, RecordInput, Timings};
-pub use status::{STATUS_FILE, StatusFile, Step};
+pub use status::{STATUS_FILE, StatusFile, message};
 
 /// The deployment, ready to be applied.
 pub const DEPLOYMENT_FILE: &str = "final_config.yaml";

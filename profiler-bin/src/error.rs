@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use dgdr_interpolation::{BuildError, FormatError, QueryError};
 use dgdr_perf_model::{ParallelMapping, PerfModelError};
-use dgdr_sweep_planner::{Failure, PlannerError, Reason};
+use dgdr_sweep_planner::{Closest, Failure, PlannerError, Reason};
 use dgdr_units::UnitError;
 
 use crate::artifacts::WriteError;
@@ -132,13 +132,8 @@ pub enum ProfilerError {
     #[error(transparent)]
     Query(#[from] QueryError),
     /// The SLA is not met and the user insists on it.
-    #[error("the SLA is not met: {gap}")]
-    SlaNotMet {
-        /// By how much.
-        gap: String,
-        /// What would help.
-        remedies: Vec<String>,
-    },
+    #[error("the SLA is not met: {}", .0.binding)]
+    SlaNotMet(Box<Closest>),
 }
 
 /// Reasons, one a line.
@@ -166,7 +161,7 @@ impl ProfilerError {
             | Self::Render(_)
             | Self::Query(_) => ExitStatus::Usage,
             Self::Infeasible { .. } | Self::KvCapacity { .. } | Self::Curve { .. } => ExitStatus::Infeasible,
-            Self::SlaNotMet { .. } => ExitStatus::SlaNotMet,
+            Self::SlaNotMet(_) => ExitStatus::SlaNotMet,
             Self::Write(_) | Self::Stdout(_) => ExitStatus::OutputFailed,
             Self::Unit(_) | Self::Plot(_) | Self::Format(_) | Self::Encode { .. } => ExitStatus::Bug,
         }
@@ -191,7 +186,7 @@ impl ProfilerError {
             Self::Render(_) => "not-renderable",
             Self::RunUnreadable { .. } => "run-unreadable",
             Self::Query(_) => "out-of-range",
-            Self::SlaNotMet { .. } => "sla-not-met",
+            Self::SlaNotMet(_) => "sla-not-met",
             Self::Write(_) | Self::Stdout(_) => "not-writable",
             Self::Unit(_) | Self::Plot(_) | Self::Format(_) | Self::Encode { .. } => "bug",
         }
@@ -199,8 +194,8 @@ impl ProfilerError {
 
     /// What to do about it, beyond what the message says.
     pub fn hints(&self) -> Vec<String> {
-        if let Self::SlaNotMet { remedies, .. } = self {
-            return remedies.clone();
+        if let Self::SlaNotMet(closest) = self {
+            return closest.remedies.iter().map(ToString::to_string).collect();
         }
         let hint = if matches!(self, Self::Infeasible { .. }) {
             "use a smaller or quantised model, GPUs with more memory, or more GPUs per node"

@@ -1,5 +1,6 @@
 //! `profiler_status.yaml`: how a Job's other containers follow a run. Keys and values are upstream's contract.
 
+use dgdr_types::spec::ProfilingPhase;
 use serde::Serialize;
 
 use super::directory::{OutputDirectory, WriteError};
@@ -7,35 +8,17 @@ use super::directory::{OutputDirectory, WriteError};
 /// The file's name.
 pub const STATUS_FILE: &str = "profiler_status.yaml";
 
-/// A step of a run, by the names that the operator relays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Step {
-    /// The request is read and checked.
-    Initializing,
-    /// Candidates are evaluated (all roles, when simulated).
-    SweepingPrefill,
-    /// The pick is made.
-    SelectingConfig,
-    /// The picked engines are measured in depth.
-    BuildingCurves,
-    /// Files are written.
-    #[serde(rename = "GeneratingDGD")]
-    GeneratingDgd,
-    /// All is done.
-    Done,
-}
-
-impl Step {
-    /// Upstream's message of the step.
-    pub const fn message(self) -> &'static str {
-        match self {
-            Self::Initializing => "Profiler job started",
-            Self::SweepingPrefill => "Sweeping parallelization strategies",
-            Self::SelectingConfig => "Filtering results and selecting cost-efficient configuration",
-            Self::BuildingCurves => "Building interpolation curves for planner integration",
-            Self::GeneratingDgd => "Packaging data and generating final DGD YAML",
-            Self::Done => "Profiler completed successfully",
+/// Upstream's message of a phase. A simulation sweeps all roles at once, so both sweeps read alike.
+pub const fn message(phase: ProfilingPhase) -> &'static str {
+    match phase {
+        ProfilingPhase::Initializing => "Profiler job started",
+        ProfilingPhase::SweepingPrefill | ProfilingPhase::SweepingDecode => {
+            "Sweeping parallelization strategies"
         }
+        ProfilingPhase::SelectingConfig => "Filtering results and selecting cost-efficient configuration",
+        ProfilingPhase::BuildingCurves => "Building interpolation curves for planner integration",
+        ProfilingPhase::GeneratingDgd => "Packaging data and generating final DGD YAML",
+        ProfilingPhase::Done => "Profiler completed successfully",
     }
 }
 
@@ -47,7 +30,7 @@ struct Content<'a> {
     message: &'a str,
     error: &'a str,
     outputs: Outputs<'a>,
-    phase: Step,
+    phase: ProfilingPhase,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,7 +43,7 @@ struct Outputs<'a> {
 #[derive(Debug)]
 pub struct StatusFile<'a> {
     directory: &'a OutputDirectory,
-    step: Step,
+    step: ProfilingPhase,
 }
 
 impl<'a> StatusFile<'a> {
@@ -68,33 +51,29 @@ impl<'a> StatusFile<'a> {
     pub const fn new(directory: &'a OutputDirectory) -> Self {
         Self {
             directory,
-            step: Step::Initializing,
+            step: ProfilingPhase::Initializing,
         }
-    }
-
-    /// The step that the run is in.
-    pub const fn step(&self) -> Step {
-        self.step
     }
 
     /// A step begins.
     ///
     /// # Errors
     /// [`WriteError`] when the file cannot be written.
-    pub fn enter(&mut self, step: Step) -> Result<(), WriteError> {
+    pub fn enter(&mut self, step: ProfilingPhase) -> Result<(), WriteError> {
         self.step = step;
         let (status, final_config) = match step {
-            Step::Done => ("success", Some(super::DEPLOYMENT_FILE)),
-            Step::Initializing
-            | Step::SweepingPrefill
-            | Step::SelectingConfig
-            | Step::BuildingCurves
-            | Step::GeneratingDgd => ("running", None),
+            ProfilingPhase::Done => ("success", Some(super::DEPLOYMENT_FILE)),
+            ProfilingPhase::Initializing
+            | ProfilingPhase::SweepingPrefill
+            | ProfilingPhase::SweepingDecode
+            | ProfilingPhase::SelectingConfig
+            | ProfilingPhase::BuildingCurves
+            | ProfilingPhase::GeneratingDgd => ("running", None),
         };
         self.write(&Content {
             status,
             timestamp: now(),
-            message: step.message(),
+            message: message(step),
             error: "",
             outputs: Outputs { final_config },
             phase: step,
@@ -107,12 +86,13 @@ impl<'a> StatusFile<'a> {
     /// [`WriteError`] when the file cannot be written.
     pub fn fail(&self, error: &str) -> Result<(), WriteError> {
         let message = match self.step {
-            Step::Initializing => "Config validation failed",
-            Step::SweepingPrefill
-            | Step::SelectingConfig
-            | Step::BuildingCurves
-            | Step::GeneratingDgd
-            | Step::Done => "Profiler failed",
+            ProfilingPhase::Initializing => "Config validation failed",
+            ProfilingPhase::SweepingPrefill
+            | ProfilingPhase::SweepingDecode
+            | ProfilingPhase::SelectingConfig
+            | ProfilingPhase::BuildingCurves
+            | ProfilingPhase::GeneratingDgd
+            | ProfilingPhase::Done => "Profiler failed",
         };
         self.write(&Content {
             status: "failed",
@@ -140,7 +120,7 @@ fn now() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{OutputDirectory, STATUS_FILE, StatusFile, Step};
+    use super::{OutputDirectory, ProfilingPhase, STATUS_FILE, StatusFile};
 
     fn read(directory: &OutputDirectory) -> serde_json::Value {
         let text = std::fs::read_to_string(directory.path().join(STATUS_FILE)).unwrap();
@@ -152,7 +132,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let directory = OutputDirectory::create(scratch.path()).unwrap();
         let mut status = StatusFile::new(&directory);
-        status.enter(Step::BuildingCurves).unwrap();
+        status.enter(ProfilingPhase::BuildingCurves).unwrap();
         let running = read(&directory);
         assert_eq!(running["status"], "running");
         assert_eq!(running["phase"], "BuildingCurves");
@@ -160,7 +140,7 @@ mod tests {
             running["message"],
             "Building interpolation curves for planner integration"
         );
-        status.enter(Step::Done).unwrap();
+        status.enter(ProfilingPhase::Done).unwrap();
         let done = read(&directory);
         assert_eq!(done["status"], "success");
         assert_eq!(done["outputs"]["final_config"], "final_config.yaml");
@@ -171,7 +151,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let directory = OutputDirectory::create(scratch.path()).unwrap();
         let mut status = StatusFile::new(&directory);
-        status.enter(Step::SweepingPrefill).unwrap();
+        status.enter(ProfilingPhase::SweepingPrefill).unwrap();
         let trap = "it's \"broken\": $HOME\n  - second: line\\";
         status.fail(trap).unwrap();
         let failed = read(&directory);

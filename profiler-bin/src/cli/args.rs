@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dgdr_types::contract::defaults;
 
 use crate::estimate::EstimatePoint;
 
@@ -174,10 +175,10 @@ pub struct SweepArgs {
     #[arg(long, value_name = "N")]
     pub max_gpus_per_engine: Option<u32>,
     /// Input length, tokens.
-    #[arg(long, value_name = "TOKENS", default_value_t = 4000)]
+    #[arg(long, value_name = "TOKENS", default_value_t = defaults::ISL)]
     pub isl: u32,
     /// Output length, tokens.
-    #[arg(long, value_name = "TOKENS", default_value_t = 1000)]
+    #[arg(long, value_name = "TOKENS", default_value_t = defaults::OSL)]
     pub osl: u32,
     /// Target time to first token, ms.
     #[arg(long, value_name = "MS", conflicts_with = "e2e_latency")]

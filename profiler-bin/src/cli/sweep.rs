@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use dgdr_perf_model::Backend;
 use dgdr_sweep_planner::{Goal, Load, Outcome, Picking, Serving, Sla, Workload};
+use dgdr_types::contract::defaults;
 use dgdr_units::{Gpus, Milliseconds, RequestsPerSecond};
 use serde::Serialize;
 
@@ -20,11 +21,6 @@ use crate::pipeline::question::Question;
 use crate::progress::Progress;
 use crate::report::summary;
 
-/// TTFT that is asked for when nothing is said, ms: the DGDR's default.
-const DEFAULT_TTFT_MS: f64 = 2000.0;
-/// ITL that is asked for when nothing is said, ms: the DGDR's default.
-const DEFAULT_ITL_MS: f64 = 30.0;
-
 pub(super) fn run(arguments: &SweepArgs, printer: Printer) -> Result<ExitStatus, ProfilerError> {
     let question = question(arguments)?;
     let progress = Progress::new(printer);
@@ -39,10 +35,9 @@ pub(super) fn run(arguments: &SweepArgs, printer: Printer) -> Result<ExitStatus,
     )?;
     match &winner.decision.outcome {
         Outcome::Met(_) => Ok(ExitStatus::Done),
-        Outcome::Closest(closest) if arguments.strict_sla => Err(ProfilerError::SlaNotMet {
-            gap: closest.binding.to_string(),
-            remedies: closest.remedies.iter().map(ToString::to_string).collect(),
-        }),
+        Outcome::Closest(closest) if arguments.strict_sla => {
+            Err(ProfilerError::SlaNotMet(Box::new(closest.clone())))
+        }
         Outcome::Closest(closest) => {
             printer.warning(format_args!("the SLA is not met: {}", closest.binding));
             Ok(ExitStatus::Done)
@@ -91,8 +86,8 @@ fn sla(arguments: &SweepArgs) -> Result<Sla, ProfilerError> {
         return Ok(Sla::RequestLatency(target("--e2e-latency", latency)?));
     }
     Ok(Sla::TokenLatency {
-        ttft: target("--ttft", arguments.ttft.unwrap_or(DEFAULT_TTFT_MS))?,
-        itl: target("--itl", arguments.itl.unwrap_or(DEFAULT_ITL_MS))?,
+        ttft: target("--ttft", arguments.ttft.unwrap_or(defaults::TTFT_MS))?,
+        itl: target("--itl", arguments.itl.unwrap_or(defaults::ITL_MS))?,
     })
 }
 

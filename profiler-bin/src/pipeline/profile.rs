@@ -8,6 +8,7 @@ use dgdr_perf_model::Backend;
 use dgdr_sweep_planner::{
     Candidates, Configuration, Goal, Granularity, Load, Outcome, Picking, Serving, Sla, Workload, candidates,
 };
+use dgdr_types::spec::ProfilingPhase;
 use dgdr_types::{BackendChoice, OptimizationType, ResolvedRequest, SearchStrategy};
 use dgdr_units::{Gpus, Tokens};
 
@@ -19,7 +20,7 @@ use super::pictures::{PictureInput, draw};
 use super::question::Question;
 use crate::artifacts::{
     DECODE_JSON_FILE, DECODE_NPZ_FILE, DEPLOYMENT_FILE, OutputDirectory, PARETO_FILE, PREFILL_JSON_FILE,
-    PREFILL_NPZ_FILE, RECORD_FILE, Record, RecordInput, RunLog, StatusFile, Step, Timings, pareto_csv,
+    PREFILL_NPZ_FILE, RECORD_FILE, Record, RecordInput, RunLog, StatusFile, Timings, message, pareto_csv,
 };
 use crate::error::ProfilerError;
 use crate::hardware::{Hardware, HardwareWish, LocalSystem, Origin};
@@ -168,10 +169,10 @@ struct Stage<'a, 'b> {
 }
 
 impl Stage<'_, '_> {
-    fn enter(&mut self, step: Step) -> Result<(), ProfilerError> {
-        self.progress.step(step.message());
-        self.log.info(step.message());
-        self.status.enter(step)?;
+    fn enter(&mut self, phase: ProfilingPhase) -> Result<(), ProfilerError> {
+        self.progress.step(message(phase));
+        self.log.info(message(phase));
+        self.status.enter(phase)?;
         Ok(())
     }
 
@@ -188,22 +189,22 @@ async fn steps(
 ) -> Result<Finished, ProfilerError> {
     let mut watch = Stopwatch::start();
     let mut notices = Notices::default();
-    stage.enter(Step::Initializing)?;
+    stage.enter(ProfilingPhase::Initializing)?;
     let question = understand(request, options, stage.log, &mut notices)?;
     watch.lap("initialize");
 
-    stage.enter(Step::SweepingPrefill)?;
+    stage.enter(ProfilingPhase::SweepingPrefill)?;
     let mut comparison = simulate(&question, request.aic_backend_version.as_deref(), stage.progress).await?;
     for (backend, why) in &comparison.skipped {
         notices.warn(stage.log, format!("{backend} was not compared: {why}"));
     }
     watch.lap("sweep");
 
-    stage.enter(Step::SelectingConfig)?;
+    stage.enter(ProfilingPhase::SelectingConfig)?;
     let pick = picked(&question, &comparison, options.unmet_sla, stage.log, &mut notices)?;
     watch.lap("select");
 
-    stage.enter(Step::BuildingCurves)?;
+    stage.enter(ProfilingPhase::BuildingCurves)?;
     let limits = Limits::of_layout(&pick.layout, question.workload);
     let chosen = comparison.chosen;
     let curves = measure(
@@ -219,7 +220,7 @@ async fn steps(
     .await?;
     watch.lap("curves");
 
-    stage.enter(Step::GeneratingDgd)?;
+    stage.enter(ProfilingPhase::GeneratingDgd)?;
     let study = &comparison.studies[chosen];
     let curve_files = curve_files(&curves, &curves.origins(&question, study))?;
     let input = DeploymentInput {
@@ -262,7 +263,7 @@ async fn steps(
     stage.write(RECORD_FILE, &record)?;
     stage.write(DEPLOYMENT_FILE, deployment.as_bytes())?;
     watch.lap("record");
-    stage.enter(Step::Done)?;
+    stage.enter(ProfilingPhase::Done)?;
     Ok(Finished {
         question,
         comparison,
@@ -458,13 +459,10 @@ fn picked(
     match &comparison.winner().decision.outcome {
         Outcome::Met(pick) => Ok(pick.clone()),
         Outcome::Closest(closest) => {
-            let remedies: Vec<String> = closest.remedies.iter().map(ToString::to_string).collect();
             if unmet == UnmetSla::Fail {
-                return Err(ProfilerError::SlaNotMet {
-                    gap: closest.binding.to_string(),
-                    remedies,
-                });
+                return Err(ProfilerError::SlaNotMet(Box::new(closest.clone())));
             }
+            let remedies: Vec<String> = closest.remedies.iter().map(ToString::to_string).collect();
             notices.warn(
                 log,
                 format!(
