@@ -10,27 +10,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use dgdr_perf_model::{Backend, SystemSpec};
+use dgdr_measured_tables::{DataTree, Pack, Share, pack_system};
 
 use crate::model_registry;
 
-mod encode;
-mod lanes;
-mod rows;
-mod sources;
-mod table;
-mod verify;
-mod version;
-
-use encode::{FileHeader, packed_file};
-use sources::DataTree;
-use table::{ENGINE_TABLES, NCCL_TABLE, Table};
-
 /// Systems whose kernels are packed.
 const SYSTEMS: [&str; 5] = ["a100_sxm", "b200_sxm", "gb200", "h100_sxm", "h200_sxm"];
-
-/// The release that the tables are taken from, as recorded in them.
-const ORIGIN: &str = "aiconfigurator-core 0.12.0";
 
 /// What the packed tables of all systems may take together, so that the library stays below the size limit of
 /// crates.io.
@@ -45,23 +30,6 @@ pub(crate) struct PerfDataArgs {
     /// Compare with the committed files instead of writing them
     #[arg(long)]
     check: bool,
-}
-
-/// One packed file and what went into it.
-struct Pack {
-    name: String,
-    bytes: Vec<u8>,
-    /// Per table: slices, points and packed bytes.
-    tables: BTreeMap<&'static str, Share>,
-    worst_error: f64,
-}
-
-/// What one table takes of a file.
-#[derive(Clone, Copy, Default)]
-struct Share {
-    slices: usize,
-    points: usize,
-    bytes: usize,
 }
 
 /// Packs, and writes or compares.
@@ -102,59 +70,6 @@ pub(crate) fn run(args: &PerfDataArgs) -> anyhow::Result<()> {
     } else {
         write(&folder, &packs)
     }
-}
-
-fn pack_system(tree: &DataTree, name: &str) -> anyhow::Result<Vec<Pack>> {
-    let system =
-        SystemSpec::by_name(name).with_context(|| format!("system `{name}` is not in the catalogue"))?;
-    let mut packs = Vec::new();
-    for backend in Backend::ALL {
-        let version = tree.current_version(name, backend)?;
-        let mut tables = Vec::new();
-        for spec in &ENGINE_TABLES {
-            let sources = tree.engine_sources(name, backend, &version, spec)?;
-            let lanes = tree.lane_policy(backend, &version, system);
-            if let Some(table) = Table::merge(spec, &sources, system, &lanes)? {
-                tables.push(table);
-            }
-        }
-        packs.push(pack(name, backend.name(), version, &tables)?);
-    }
-    let (version, sources) = tree.nccl_sources(name)?;
-    let nccl = Table::merge(&NCCL_TABLE, &sources, system, &lanes::Policy::Alphabetical)?
-        .with_context(|| format!("`{name}` has no NCCL measurements"))?;
-    packs.push(pack(name, "nccl", version, &[nccl])?);
-    Ok(packs)
-}
-
-fn pack(system: &str, backend: &str, version: String, tables: &[Table]) -> anyhow::Result<Pack> {
-    let name = format!("{system}-{backend}.dgdrperf");
-    let header = FileHeader {
-        system: system.to_owned(),
-        backend: backend.to_owned(),
-        version,
-        origin: ORIGIN.to_owned(),
-    };
-    let (bytes, sizes) = packed_file(&header, tables).with_context(|| format!("packing {name}"))?;
-    let worst_error = verify::worst_error(&name, &bytes, tables)?;
-    let tables = tables
-        .iter()
-        .zip(sizes)
-        .map(|(table, bytes)| {
-            let share = Share {
-                slices: table.slices.len(),
-                points: table.slices.values().map(|slice| slice.points.len()).sum(),
-                bytes,
-            };
-            (table.spec.name, share)
-        })
-        .collect();
-    Ok(Pack {
-        name,
-        bytes,
-        tables,
-        worst_error,
-    })
 }
 
 fn size_table(packs: &[Pack]) -> String {

@@ -18,7 +18,7 @@ struct Floor {
 }
 
 /// From the ground up; xtask may use anything.
-const FLOORS: [Floor; 7] = [
+const FLOORS: [Floor; 8] = [
     Floor {
         package: "dgdr-units",
         folder: "units",
@@ -30,6 +30,12 @@ const FLOORS: [Floor; 7] = [
         folder: "perf-model",
         stands_on: &["dgdr-units"],
         pure: true,
+    },
+    Floor {
+        package: "dgdr-measured-tables",
+        folder: "measured-tables",
+        stands_on: &["dgdr-units", "dgdr-perf-model"],
+        pure: false,
     },
     Floor {
         package: "dgdr-interpolation",
@@ -55,6 +61,7 @@ const FLOORS: [Floor; 7] = [
         stands_on: &[
             "dgdr-units",
             "dgdr-perf-model",
+            "dgdr-measured-tables",
             "dgdr-interpolation",
             "dgdr-sweep-planner",
             "dgdr-types",

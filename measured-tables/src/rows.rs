@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// Columns of a measurement file.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     numbers: BTreeMap<&'static str, Vec<u32>>,
     texts: BTreeMap<&'static str, Vec<u32>>,
     words: Vec<String>,
@@ -22,11 +22,11 @@ pub(super) struct Rows {
 
 /// The columns to read besides `latency`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Columns {
+pub(crate) struct Columns {
     /// Columns of counts.
-    pub(super) numbers: &'static [&'static str],
+    pub(crate) numbers: &'static [&'static str],
     /// Columns of names.
-    pub(super) texts: &'static [&'static str],
+    pub(crate) texts: &'static [&'static str],
 }
 
 /// Columns that older files lack, with what stands for them.
@@ -35,7 +35,7 @@ const TEXT_DEFAULTS: [(&str, &str); 1] = [("backend", "")];
 
 impl Rows {
     /// Reads `columns` and `latency` (milliseconds) of a file.
-    pub(super) fn read(path: &Path, columns: Columns) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Path, columns: Columns) -> anyhow::Result<Self> {
         let context = || format!("reading {}", path.display());
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).with_context(context)?)
             .with_context(context)?;
@@ -60,17 +60,17 @@ impl Rows {
     }
 
     /// Number of rows.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.latencies.len()
     }
 
     /// A count.
-    pub(super) fn number(&self, column: &str, row: usize) -> u32 {
+    pub(crate) fn number(&self, column: &str, row: usize) -> u32 {
         self.numbers[column][row]
     }
 
     /// A name.
-    pub(super) fn text(&self, column: &str, row: usize) -> &str {
+    pub(crate) fn text(&self, column: &str, row: usize) -> &str {
         usize::try_from(self.texts[column][row])
             .ok()
             .and_then(|word| self.words.get(word))
@@ -78,7 +78,7 @@ impl Rows {
     }
 
     /// Milliseconds.
-    pub(super) fn latency(&self, row: usize) -> f64 {
+    pub(crate) fn latency(&self, row: usize) -> f64 {
         self.latencies[row]
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// How the kernels of an engine version are ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Policy {
+pub(crate) enum Policy {
     /// Nothing is known about the engine's choice: `default` first, then by name.
     Alphabetical,
     /// The engine's choice is known: this kernel (none: it has no name of its own) first, then those with the most
@@ -19,14 +19,14 @@ const DEFAULT: &str = "default";
 
 /// How much was measured of a kernel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Density {
-    pub(super) slices: usize,
-    pub(super) points: usize,
+pub(crate) struct Density {
+    pub(crate) slices: usize,
+    pub(crate) points: usize,
 }
 
 /// All kernels in the order in which they are tried; `own` counts what the active version's own file has of each,
 /// `all` what the merged table has.
-pub(super) fn order(
+pub(crate) fn order(
     policy: &Policy,
     own: &BTreeMap<String, Density>,
     all: &BTreeMap<String, Density>,

@@ -2,7 +2,7 @@
 
 /// A version that orders as PEP 440 says: `1.3.0rc9 < 1.3.0rc20 < 1.3.0 < 1.3.0.post1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version {
+pub(crate) struct Version {
     release: Vec<u64>,
     phase: Phase,
     number: u64,
@@ -28,7 +28,7 @@ const PHASES: [(&str, Phase); 5] = [
 
 impl Version {
     /// Reads a version; none where it is not of this form.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (release, phase, number) = PHASES
             .iter()
             .find_map(|(mark, phase)| {
@@ -53,7 +53,7 @@ impl Version {
     }
 
     /// The version without its phase.
-    pub(super) fn release(&self) -> &[u64] {
+    pub(crate) fn release(&self) -> &[u64] {
         &self.release
     }
 }

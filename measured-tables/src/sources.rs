@@ -7,26 +7,26 @@ use anyhow::Context as _;
 use dgdr_perf_model::{Backend, SystemSpec};
 use serde::Deserialize;
 
-use super::lanes::Policy;
-use super::table::TableSpec;
-use super::version::Version;
+use crate::lanes::Policy;
+use crate::table::TableSpec;
+use crate::version::Version;
 
 /// A measurement file, as part of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Source {
+pub(crate) struct Source {
     /// Engine and version, for example `trtllm 1.3.0rc20`.
-    pub(super) label: String,
+    pub(crate) label: String,
     /// Where it is.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The only kernels whose rows may be taken; none for all.
-    pub(super) kernels: Option<BTreeSet<String>>,
+    pub(crate) kernels: Option<BTreeSet<String>>,
     /// Whether it is the active version's own.
-    pub(super) own: bool,
+    pub(crate) own: bool,
 }
 
 /// The data of an unpacked aiconfigurator-core.
 #[derive(Debug)]
-pub(super) struct DataTree {
+pub struct DataTree {
     systems: PathBuf,
     slots: Slots,
     reuse: Manifest,
@@ -83,7 +83,10 @@ struct Misc {
 
 impl DataTree {
     /// Opens an unpacked aiconfigurator-core: the folder with `systems/`.
-    pub(super) fn open(root: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// A file that is missing or not of the expected form.
+    pub fn open(root: &Path) -> anyhow::Result<Self> {
         let systems = root.join("systems");
         Ok(Self {
             slots: yaml(&systems.join("query_versions.yaml"))?,
@@ -94,7 +97,7 @@ impl DataTree {
     }
 
     /// The version of an engine that a request for the current one means.
-    pub(super) fn current_version(&self, system: &str, backend: Backend) -> anyhow::Result<String> {
+    pub(crate) fn current_version(&self, system: &str, backend: Backend) -> anyhow::Result<String> {
         let slot = self
             .slots
             .overrides
@@ -106,7 +109,7 @@ impl DataTree {
     }
 
     /// How the attention kernels of an engine version are ordered on a system: by the newest entry not above it.
-    pub(super) fn lane_policy(&self, backend: Backend, version: &str, system: &SystemSpec) -> Policy {
+    pub(crate) fn lane_policy(&self, backend: Backend, version: &str, system: &SystemSpec) -> Policy {
         let entry = || {
             let version = Version::parse(version)?;
             let (_, kernels) = self
@@ -126,7 +129,7 @@ impl DataTree {
     }
 
     /// The NCCL version of a system and its only measurement file.
-    pub(super) fn nccl_sources(&self, system: &str) -> anyhow::Result<(String, Vec<Source>)> {
+    pub(crate) fn nccl_sources(&self, system: &str) -> anyhow::Result<(String, Vec<Source>)> {
         let description: SystemFile = yaml(&self.systems.join(format!("{system}.yaml")))?;
         let version = description.misc.nccl_version;
         let source = Source {
@@ -141,7 +144,7 @@ impl DataTree {
     }
 
     /// The files that serve a table, the preferred one first.
-    pub(super) fn engine_sources(
+    pub(crate) fn engine_sources(
         &self,
         system: &str,
         backend: Backend,

@@ -6,21 +6,21 @@ use anyhow::{Context as _, ensure};
 use dgdr_perf_model::tables::predictor::{Predictor, absent, zigzag};
 use dgdr_perf_model::tables::wire::{FORMAT_VERSION, MAGIC, checksum};
 
-use super::table::{Slice, Table};
+use crate::table::{Slice, Table};
 
 /// The largest relative error that a packed latency may have.
-pub(super) const MOST_ERROR: f64 = 1e-4;
+pub(crate) const MOST_ERROR: f64 = 1e-4;
 
 /// Byte planes of a code: two, or three where two would be too coarse for the range of a slice.
 const PLANES: [u8; 2] = [2, 3];
 
 /// What a packed file says about itself.
 #[derive(Debug)]
-pub(super) struct FileHeader {
-    pub(super) system: String,
-    pub(super) backend: String,
-    pub(super) version: String,
-    pub(super) origin: String,
+pub(crate) struct FileHeader {
+    pub(crate) system: String,
+    pub(crate) backend: String,
+    pub(crate) version: String,
+    pub(crate) origin: String,
 }
 
 /// A compressed block.
@@ -30,7 +30,7 @@ struct Block {
 }
 
 /// A packed file, and how many bytes of it each table takes.
-pub(super) fn packed_file(header: &FileHeader, tables: &[Table]) -> anyhow::Result<(Vec<u8>, Vec<usize>)> {
+pub(crate) fn packed_file(header: &FileHeader, tables: &[Table]) -> anyhow::Result<(Vec<u8>, Vec<usize>)> {
     let mut blocks = Vec::new();
     let mut directories = Vec::new();
     let mut sizes = Vec::new();

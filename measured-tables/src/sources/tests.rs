@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use dgdr_perf_model::{Backend, SystemSpec};
 
 use super::{DataTree, Source};
-use crate::perf_data::lanes::Policy;
-use crate::perf_data::table::ENGINE_TABLES;
+use crate::lanes::Policy;
+use crate::table::engine_tables;
 
 /// A data tree in a folder of its own, removed when dropped.
 struct Fixture(PathBuf);
@@ -59,7 +59,12 @@ impl Fixture {
 
     fn sources(&self) -> Vec<Source> {
         self.tree()
-            .engine_sources("h200_sxm", Backend::Trtllm, "1.3.0rc20", &ENGINE_TABLES[0])
+            .engine_sources(
+                "h200_sxm",
+                Backend::Trtllm,
+                "1.3.0rc20",
+                engine_tables().next().unwrap(),
+            )
             .unwrap()
     }
 }

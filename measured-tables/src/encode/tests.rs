@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::{MOST_ERROR, appearance, dense, encoded, put};
-use crate::perf_data::table::{ENGINE_TABLES, Slice, Table};
-use crate::perf_data::verify::worst_error;
+use crate::table::{Slice, Table, engine_tables};
+use crate::verify::worst_error;
 
 use super::{FileHeader, packed_file};
 
@@ -18,7 +18,7 @@ fn slice(points: &[([u32; 3], f64)]) -> Slice {
 
 fn table(slice: Slice) -> Table {
     Table {
-        spec: &ENGINE_TABLES[0],
+        spec: engine_tables().next().unwrap(),
         lanes: Vec::new(),
         words: vec!["bfloat16".to_owned()],
         sources: vec!["trtllm 1".to_owned()],

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use anyhow::{Context as _, ensure};
 use dgdr_perf_model::tables::PackedFile;
 
-use super::encode::MOST_ERROR;
-use super::table::Table;
+use crate::encode::MOST_ERROR;
+use crate::table::Table;
 
 /// The largest relative error of a packed file.
 ///
 /// # Errors
 /// A file that does not read back, points that are missing or added, an error above the bound.
-pub(super) fn worst_error(name: &str, bytes: &[u8], tables: &[Table]) -> anyhow::Result<f64> {
+pub(crate) fn worst_error(name: &str, bytes: &[u8], tables: &[Table]) -> anyhow::Result<f64> {
     let file = PackedFile::parse(name, Cow::Owned(bytes.to_vec()))?;
     let mut worst = 0.0_f64;
     for table in tables {
