@@ -46,7 +46,7 @@ pub use mapping::{MappingError, MappingWidths, ParallelMapping};
 pub use memory::{MemoryBreakdown, MemoryFit, MemoryFraction, WorkerRole};
 pub use model::{ModelFamily, ModelSpec};
 pub use precision::PrecisionOverrides;
-pub use provenance::{Estimate, OperatorLatency, Provenance, Source};
+pub use provenance::{Axis, Beyond, Estimate, OperatorLatency, Provenance, Source, SourceKind};
 pub use quant::{FmhaQuant, GemmQuant, KvQuant, Precision};
 pub use system::SystemSpec;
 pub use tables::PerfDatabase;

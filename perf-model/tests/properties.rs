@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use dgdr_perf_model::{
     AggregatedQuery, Backend, ContextQuery, DecodeStepQuery, Engine, MemoryFit, MemoryQuery, ParallelMapping,
-    PerfDatabase, Precision, Source, SystemSpec, WorkerRole, registry,
+    PerfDatabase, Precision, SourceKind, SystemSpec, WorkerRole, registry,
 };
 use proptest::prelude::*;
 
@@ -80,7 +80,7 @@ proptest! {
         context_length in 1_u32..65_536,
     ) {
         let estimate = engine.decode_step(DecodeStepQuery { batch, context_length }).unwrap();
-        let shares: f64 = Source::ALL.iter().map(|source| estimate.provenance.share(*source)).sum();
+        let shares: f64 = SourceKind::ALL.iter().map(|kind| estimate.provenance.share(*kind)).sum();
         prop_assert!(estimate.value.get() > 0.0);
         prop_assert!((shares - 1.0).abs() < 1e-9);
     }

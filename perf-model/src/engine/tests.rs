@@ -10,7 +10,7 @@ use crate::mapping::{MappingWidths, ParallelMapping};
 use crate::memory::WorkerRole;
 use crate::model::ModelSpec;
 use crate::precision::PrecisionOverrides;
-use crate::provenance::Source;
+use crate::provenance::SourceKind;
 use crate::quant::{FmhaQuant, GemmQuant, Precision};
 use crate::registry;
 use crate::system::SystemSpec;
@@ -77,9 +77,9 @@ fn operators_add_up_to_the_step() {
 fn shares_of_a_prediction_add_up_to_one() {
     let aggregated = engine(2).aggregated(AGGREGATED).unwrap();
     for provenance in [aggregated.ttft.provenance, aggregated.tpot.provenance] {
-        let sum: f64 = Source::ALL.iter().map(|source| provenance.share(*source)).sum();
+        let sum: f64 = SourceKind::ALL.iter().map(|kind| provenance.share(*kind)).sum();
         assert!((sum - 1.0).abs() < 1e-12, "{provenance:?}");
-        assert!(provenance.share(Source::Roofline) < f64::EPSILON);
+        assert!(provenance.share(SourceKind::Roofline) < f64::EPSILON);
     }
 }
 

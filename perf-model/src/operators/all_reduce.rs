@@ -2,7 +2,7 @@
 
 use super::curve::Curve;
 use super::miss::{Measured, OperatorMiss};
-use crate::{OperatorLatency, SystemSpec};
+use crate::{Axis, OperatorLatency, Source, SystemSpec};
 
 const TABLE: &str = "custom_allreduce";
 
@@ -51,16 +51,24 @@ pub(super) struct Group {
 pub(super) struct GroupCurve {
     curve: Curve,
     factor: f64,
+    source: Source,
 }
 
 impl GroupCurve {
     pub(super) fn new(curve: Curve, system: &SystemSpec, group: Group) -> Self {
-        let factor = if group.gpus > group.largest {
-            beyond(system, group.largest, group.gpus)
+        let (factor, source) = if group.gpus > group.largest {
+            (
+                beyond(system, group.largest, group.gpus),
+                Source::extrapolated(Axis::Gpus, u64::from(group.largest), u64::from(group.gpus)),
+            )
         } else {
-            1.0
+            (1.0, Source::Measured)
         };
-        Self { curve, factor }
+        Self {
+            curve,
+            factor,
+            source,
+        }
     }
 }
 
@@ -70,7 +78,11 @@ impl GroupCurve {
 /// compared with it.
 pub(super) fn group_latency(group: Option<&GroupCurve>, elements: u64) -> OperatorLatency {
     group.map_or(OperatorLatency::ZERO, |group| {
-        group.curve.proportional(elements).times(group.factor)
+        let found = group.curve.proportional(Axis::Elements, elements);
+        OperatorLatency {
+            ms: found.ms * group.factor,
+            source: found.source.worse(group.source),
+        }
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::curve::{Bracket, Curve, bracket, fraction};
 use super::hold::hold;
 use crate::tables::Grid;
-use crate::{OperatorLatency, Source};
+use crate::{Axis, OperatorLatency, Source};
 
 /// Whether values between two points of the middle axis are blended as they are or by their square roots, which suits
 /// latencies that grow with the square of the coordinate.
@@ -13,6 +13,17 @@ use crate::{OperatorLatency, Source};
 pub(super) enum MiddleBlend {
     Linear,
     SquareRoot,
+}
+
+impl MiddleBlend {
+    /// What the axes count: a table whose middle axis wants square roots is one of prefill, by sequence and then batch;
+    /// decode is measured by batch and then sequence.
+    const fn axes(self) -> [Axis; 3] {
+        match self {
+            Self::Linear => [Axis::Heads, Axis::Batch, Axis::Sequence],
+            Self::SquareRoot => [Axis::Heads, Axis::Sequence, Axis::Batch],
+        }
+    }
 }
 
 /// The measurements for one number of heads.
@@ -86,6 +97,7 @@ impl AttentionSlice {
                 join(
                     Span {
                         axis: 0,
+                        name: Axis::Heads,
                         ends: [low.heads, high.heads],
                         blend: MiddleBlend::Linear,
                     },
@@ -96,12 +108,7 @@ impl AttentionSlice {
             }
             Planes::Outside => None,
         };
-        inside.or_else(|| {
-            hold(&self.grid, query, roofline).map(|ms| OperatorLatency {
-                ms,
-                source: Source::Extrapolated,
-            })
-        })
+        inside.or_else(|| hold(&self.grid, self.blend.axes(), query, roofline))
     }
 }
 
@@ -138,6 +145,7 @@ impl Plane {
             Bracket::Above(row) => {
                 let span = Span {
                     axis: 1,
+                    name: blend.axes()[1],
                     ends: [self.keys[row], self.keys[row + 1]],
                     blend,
                 };
@@ -153,6 +161,7 @@ impl Plane {
 #[derive(Debug, Clone, Copy)]
 struct Span {
     axis: usize,
+    name: Axis,
     ends: [u64; 2],
     blend: MiddleBlend,
 }
@@ -171,7 +180,9 @@ fn join(
         let reference = roofline(snapped);
         (reference > 0.0).then(|| OperatorLatency {
             ms: survivor.ms * roofline(query) / reference,
-            source: Source::Extrapolated,
+            source: survivor
+                .source
+                .worse(Source::extrapolated(span.name, end, query[span.axis])),
         })
     };
     match ends {

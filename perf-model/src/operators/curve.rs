@@ -3,7 +3,7 @@
 use dgdr_units::real;
 
 use crate::tables::Grid;
-use crate::{OperatorLatency, Source};
+use crate::{Axis, OperatorLatency, Source};
 
 /// Where a coordinate lies among sorted ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +78,9 @@ impl Curve {
         }
     }
 
-    /// Linear between points; beyond them, proportional to the coordinate from the nearest end.
-    pub(super) fn proportional(&self, coordinate: u64) -> OperatorLatency {
+    /// Linear between points; beyond them, proportional to the coordinate from the nearest end. `axis` names what the
+    /// coordinate is.
+    pub(super) fn proportional(&self, axis: Axis, coordinate: u64) -> OperatorLatency {
         self.inside(coordinate).unwrap_or_else(|| {
             let end = if coordinate < self.keys[0] {
                 0
@@ -88,7 +89,7 @@ impl Curve {
             };
             OperatorLatency {
                 ms: self.ms[end] * real(coordinate) / real(self.keys[end]),
-                source: Source::Extrapolated,
+                source: Source::extrapolated(axis, self.keys[end], coordinate),
             }
         })
     }
@@ -100,7 +101,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::Curve;
-    use crate::Source;
+    use crate::{Axis, OperatorLatency, Source};
 
     fn curve() -> Curve {
         Curve {
@@ -109,14 +110,18 @@ mod tests {
         }
     }
 
+    fn at(coordinate: u64) -> OperatorLatency {
+        curve().proportional(Axis::Tokens, coordinate)
+    }
+
     #[test]
     fn points_are_exact_and_ends_are_scaled() {
-        assert_eq!(curve().proportional(20).source, Source::Measured);
-        assert_relative_eq!(curve().proportional(20).ms, 3.0);
-        assert_relative_eq!(curve().proportional(30).ms, 2.5);
-        assert_relative_eq!(curve().proportional(5).ms, 0.5);
-        assert_relative_eq!(curve().proportional(80).ms, 4.0);
-        assert_eq!(curve().proportional(80).source, Source::Extrapolated);
+        assert_eq!(at(20).source, Source::Measured);
+        assert_relative_eq!(at(20).ms, 3.0);
+        assert_relative_eq!(at(30).ms, 2.5);
+        assert_relative_eq!(at(5).ms, 0.5);
+        assert_relative_eq!(at(80).ms, 4.0);
+        assert_eq!(at(80).source, Source::extrapolated(Axis::Tokens, 40, 80));
         assert_eq!(curve().inside(41), None);
     }
 

@@ -8,7 +8,7 @@ use super::miss::{Measured, OperatorMiss};
 use super::roofline::{self, GemmWork};
 use super::scaling::StaticScaling;
 use crate::tables::Grid;
-use crate::{GemmQuant, OperatorLatency, Source, SystemSpec};
+use crate::{Axis, GemmQuant, OperatorLatency, Source, SystemSpec};
 
 mod sites;
 
@@ -135,7 +135,7 @@ impl GemmCost {
         let ms = self.roofline(m, site.n, site.k) / median(&mut tail[..count])?;
         Some(OperatorLatency {
             ms,
-            source: Source::Extrapolated,
+            source: Source::extrapolated(Axis::Tokens, site.nearest(axis, m), m),
         })
     }
 
@@ -150,8 +150,8 @@ impl GemmCost {
             total += weight;
             source = source.worse(found.source);
         }
-        if ranked.is_beyond() {
-            source = source.worse(Source::Extrapolated);
+        if let Some(beyond) = ranked.beyond() {
+            source = source.worse(Source::Extrapolated(beyond));
         }
         let ms = self.roofline_here(m) / (sum / total);
         (real(m) > 0.0 && total > 0.0).then_some(OperatorLatency { ms, source })

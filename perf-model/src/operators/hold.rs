@@ -3,6 +3,7 @@
 use dgdr_units::real;
 
 use crate::tables::Grid;
+use crate::{Axis, Beyond, OperatorLatency, Source};
 
 /// How many of the nearest points share the answer; one more sets the radius at which their weight ends.
 const NEIGHBOURS: usize = 4;
@@ -15,6 +16,7 @@ const EPSILON: f64 = 1e-12;
 struct Neighbour {
     distance: f64,
     cell: usize,
+    at: [u64; 3],
     utilisation: f64,
 }
 
@@ -42,6 +44,11 @@ impl Nearest {
                 }
             }
         }
+    }
+
+    /// Where the nearest point is.
+    fn at(&self) -> Option<[u64; 3]> {
+        self.found[0].map(|nearest| nearest.at)
     }
 
     /// Modified Shepard interpolation: the weight of a neighbour falls to zero at the distance of the first one left out.
@@ -137,8 +144,13 @@ impl Iterator for Outwards<'_> {
 }
 
 /// Roofline latency over the utilisation held from the nearest points of a grid of three axes; distances are Euclidean
-/// in octaves. None where no point has a positive roofline.
-pub(super) fn hold(grid: &Grid, query: [u64; 3], roofline: &impl Fn([u64; 3]) -> f64) -> Option<f64> {
+/// in octaves. `axes` names the axes. None where no point has a positive roofline.
+pub(super) fn hold(
+    grid: &Grid,
+    axes: [Axis; 3],
+    query: [u64; 3],
+    roofline: &impl Fn([u64; 3]) -> f64,
+) -> Option<OperatorLatency> {
     let [first, second, third] = grid.axes() else {
         return None;
     };
@@ -160,20 +172,25 @@ pub(super) fn hold(grid: &Grid, query: [u64; 3], roofline: &impl Fn([u64; 3]) ->
                 }
                 let cell = (a.position * second.len() + b.position) * third.len() + c.position;
                 let Some(ms) = grid.latency(cell) else { continue };
-                let speed_of_light = roofline([a.coordinate, b.coordinate, c.coordinate]);
+                let at = [a.coordinate, b.coordinate, c.coordinate];
+                let speed_of_light = roofline(at);
                 if speed_of_light > 0.0 {
                     nearest.offer(Neighbour {
                         distance: squared.sqrt(),
                         cell,
+                        at,
                         utilisation: speed_of_light / ms,
                     });
                 }
             }
         }
     }
-    nearest
-        .utilisation()
-        .map(|utilisation| roofline(query) / utilisation)
+    let at = nearest.at()?;
+    let beyond = [0, 1, 2].map(|axis| Beyond::new(axes[axis], at[axis], query[axis]));
+    Some(OperatorLatency {
+        ms: roofline(query) / nearest.utilisation()?,
+        source: Source::Extrapolated(beyond.into_iter().max()?),
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dgdr_interpolation::{DecodePoint as SurfacePoint, DecodeSurface, PrefillCurve, PrefillPoint};
-use dgdr_perf_model::{ParallelMapping, Provenance, Source};
+use dgdr_perf_model::{ParallelMapping, Provenance, SourceKind};
 use dgdr_sweep_planner::{
     Configuration, DecodePoint, DecodeRange, Failure, Granularity, Layout, decode_grid, prefill_grid,
 };
@@ -47,11 +47,14 @@ impl Curves {
                 ("backend_version".to_owned(), study.version.clone()),
                 ("mapping".to_owned(), mapping.to_string()),
             ]);
-            for source in Source::ALL {
+            for source in SourceKind::ALL {
                 let share = sources.share(source);
                 if share > 0.0 {
                     origin.insert(format!("share_{}", source.name()), format!("{share:.4}"));
                 }
+            }
+            if let Some(beyond) = sources.farthest() {
+                origin.insert("farthest_extrapolation".to_owned(), beyond.to_string());
             }
             origin
         };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dgdr_perf_model::{Provenance, Source};
+use dgdr_perf_model::{Provenance, SourceKind};
 use dgdr_sweep_planner::{Configuration, Goal, Layout, Outcome, Picking, RankedEntry, Sla, WorkerGroup};
 
 use super::table::{Align, Table};
@@ -271,9 +271,9 @@ fn group(group: &WorkerGroup) -> String {
     group.to_string()
 }
 
-/// Where a number came from, largest share first.
+/// Where a number came from, largest share first, and how far it was taken.
 fn sources(provenance: &Provenance) -> String {
-    let mut shares: Vec<(f64, Source)> = Source::ALL
+    let mut shares: Vec<(f64, SourceKind)> = SourceKind::ALL
         .into_iter()
         .map(|source| (provenance.share(source), source))
         .collect();
@@ -284,8 +284,10 @@ fn sources(provenance: &Provenance) -> String {
         .map(|(share, source)| format!("{:.0} % {}", share * 100.0, source.name()))
         .collect();
     if parts.is_empty() {
-        "none".to_owned()
-    } else {
-        parts.join(", ")
+        return "none".to_owned();
+    }
+    match provenance.farthest() {
+        Some(beyond) => format!("{} (at most {beyond})", parts.join(", ")),
+        None => parts.join(", "),
     }
 }

@@ -5,8 +5,8 @@ use dgdr_units::real;
 use proptest::prelude::*;
 
 use super::{AttentionSlice, MiddleBlend};
-use crate::Source;
 use crate::tables::Grid;
+use crate::{Axis, Source};
 
 const HEADS: &[u32] = &[2, 4, 8];
 const MIDDLE: &[u32] = &[1, 16, 64, 256];
@@ -57,7 +57,7 @@ fn at_a_step_of_the_staircase_the_surviving_end_is_scaled() {
         .latency([128, 8], &roofline)
         .unwrap();
     assert_relative_eq!(found.ms, 1025.0 * 2.0, max_relative = 1e-6);
-    assert_eq!(found.source, Source::Extrapolated);
+    assert_eq!(found.source, Source::extrapolated(Axis::Sequence, 64, 128));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn beyond_everything_the_nearest_utilisation_is_held() {
         .latency([100_000, 32], &roofline)
         .unwrap();
     assert_relative_eq!(found.ms, roofline([2, 100_000, 32]), max_relative = 0.01);
-    assert_eq!(found.source, Source::Extrapolated);
+    assert_eq!(found.source.beyond().unwrap().axis(), Axis::Batch);
     assert!(
         slice(100, MiddleBlend::Linear)
             .latency([16, 8], &roofline)

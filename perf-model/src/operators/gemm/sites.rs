@@ -1,7 +1,7 @@
 //! The measured (n, k) sites that a projection is priced from.
 
 use crate::tables::Grid;
-use crate::{OperatorLatency, Source};
+use crate::{Axis, Beyond, OperatorLatency, Source};
 
 use super::super::curve::fraction;
 
@@ -43,6 +43,7 @@ pub(super) struct Ranked {
     sites: Box<[Neighbour]>,
     n: u32,
     k: u32,
+    beyond: Option<Beyond>,
 }
 
 impl Site {
@@ -62,7 +63,12 @@ impl Site {
     }
 
     fn covers(&self, axis: &[u32], m: u64) -> bool {
-        (u64::from(axis[self.first])..=u64::from(axis[self.last])).contains(&m)
+        self.nearest(axis, m) == m
+    }
+
+    /// `m`, or the end of the measured range that is nearest to it.
+    pub(super) fn nearest(&self, axis: &[u32], m: u64) -> u64 {
+        m.clamp(u64::from(axis[self.first]), u64::from(axis[self.last]))
     }
 
     /// On the measured curve, linear between points; `split` is the first position of the axis not below `m`.
@@ -90,11 +96,7 @@ impl Sites {
     /// The sites for a projection to `n` from `k` features.
     pub(super) fn around(grid: &Grid, n: u32, k: u32) -> Self {
         let [ns, ks, _] = grid.axes() else {
-            return Self::Ranked(Ranked {
-                sites: Box::default(),
-                n,
-                k,
-            });
+            return Self::Ranked(Ranked::new(Vec::new(), n, k));
         };
         if let (Ok(row), Ok(column)) = (ns.binary_search(&n), ks.binary_search(&k))
             && let Some(site) = Site::of(grid, row * ks.len() + column)
@@ -107,7 +109,7 @@ impl Sites {
                 .collect()
         };
         let (from_n, from_k) = (squared(ns, n), squared(ks, k));
-        let mut sites: Vec<Neighbour> = grid
+        let sites: Vec<Neighbour> = grid
             .order()
             .iter()
             .filter_map(|row| {
@@ -120,16 +122,25 @@ impl Sites {
                 })
             })
             .collect();
-        sites.sort_by(|a, b| a.octaves.total_cmp(&b.octaves));
-        Self::Ranked(Ranked {
-            sites: sites.into(),
-            n,
-            k,
-        })
+        Self::Ranked(Ranked::new(sites, n, k))
     }
 }
 
 impl Ranked {
+    fn new(mut sites: Vec<Neighbour>, n: u32, k: u32) -> Self {
+        sites.sort_by(|a, b| a.octaves.total_cmp(&b.octaves));
+        let beyond = [
+            beyond_all(n, sites.iter().map(|near| near.site.n)),
+            beyond_all(k, sites.iter().map(|near| near.site.k)),
+        ];
+        Self {
+            sites: sites.into(),
+            n,
+            k,
+            beyond: beyond.into_iter().flatten().max(),
+        }
+    }
+
     /// The sites to ask about `m` tokens: the nearest within reach among those measured around `m` (all, if none was).
     /// None for a shape that no site speaks for.
     pub(super) fn neighbours(&self, grid: &Grid, m: u64) -> Option<[Option<Neighbour>; NEIGHBOURS]> {
@@ -175,14 +186,20 @@ impl Ranked {
         })
     }
 
-    /// Whether the shape exceeds everything measured in n or k.
-    pub(super) fn is_beyond(&self) -> bool {
-        let within = |value: u32, of: fn(&Site) -> u32| {
-            self.sites.iter().any(|near| of(&near.site) >= value)
-                && self.sites.iter().any(|near| of(&near.site) <= value)
-        };
-        !within(self.n, |site| site.n) || !within(self.k, |site| site.k)
+    /// How far the shape exceeds everything measured in n or k; none where it lies among the measured shapes.
+    pub(super) const fn beyond(&self) -> Option<Beyond> {
+        self.beyond
     }
+}
+
+/// How far `features` lie outside everything measured; none where they do not.
+fn beyond_all(features: u32, measured: impl Iterator<Item = u32>) -> Option<Beyond> {
+    let (least, most) = measured.fold((u32::MAX, 0), |(least, most), value| {
+        (least.min(value), most.max(value))
+    });
+    let end = if features < least { least } else { most };
+    (least <= most && !(least..=most).contains(&features))
+        .then(|| Beyond::new(Axis::Features, u64::from(end), u64::from(features)))
 }
 
 fn octaves_between(a: u32, b: u32) -> f64 {

@@ -5,7 +5,7 @@ use approx::assert_relative_eq;
 use super::sites::Sites;
 use super::{GemmCost, GemmShape, OperatorMiss, median};
 use crate::tables::Grid;
-use crate::{GemmQuant, Source, SystemSpec};
+use crate::{GemmQuant, Source, SourceKind, SystemSpec};
 
 const NS: &[u32] = &[1024, 2048, 4096];
 const KS: &[u32] = &[1024, 4096];
@@ -65,7 +65,10 @@ fn beyond_the_sweep_the_utilisation_is_held() {
     for shape in [(2048, 4096), (3000, 1024), (4096, 4096)] {
         let cost = cost(shape.0, shape.1);
         assert_relative_eq!(utilisation(&cost, 100_000), 0.5, max_relative = 1e-6);
-        assert_eq!(cost.latency(100_000).unwrap().source, Source::Extrapolated);
+        assert_eq!(
+            cost.latency(100_000).unwrap().source.kind(),
+            SourceKind::Extrapolated
+        );
     }
 }
 
@@ -79,8 +82,8 @@ fn an_unknown_site_takes_the_utilisation_of_its_neighbours() {
 #[test]
 fn only_one_dimension_may_leave_the_measured_range() {
     assert_eq!(
-        cost(60_000, 1024).latency(64).unwrap().source,
-        Source::Extrapolated
+        cost(60_000, 1024).latency(64).unwrap().source.kind(),
+        SourceKind::Extrapolated
     );
     assert!(matches!(
         cost(60_000, 60_000).latency(64),

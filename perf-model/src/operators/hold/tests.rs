@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::{EPSILON, hold, octaves};
 use crate::tables::Grid;
+use crate::{Axis, Source};
 
+const AXES: [Axis; 3] = [Axis::Heads, Axis::Sequence, Axis::Batch];
 const HEADS: &[u32] = &[1, 2, 4, 8];
 const SEQUENCES: &[u32] = &[1, 16, 128, 1024];
 const BATCHES: &[u32] = &[1, 4, 64];
@@ -58,9 +60,14 @@ fn by_definition(grid: &Grid, query: [u64; 3]) -> f64 {
 #[test]
 fn a_lone_point_passes_on_its_utilisation() {
     let grid = Grid::of(&[&[2], &[16], &[4]], |_| Some(256.0));
-    let held = hold(&grid, [4, 32, 4], &roofline).unwrap();
-    assert_relative_eq!(held, 4.0 * 256.0, max_relative = 1e-6);
-    assert_eq!(hold(&grid, [4, 32, 4], &|_| 0.0), None);
+    let held = hold(&grid, AXES, [4, 64, 4], &roofline).unwrap();
+    assert_eq!(
+        held.source,
+        Source::extrapolated(Axis::Sequence, 16, 64),
+        "the farthest axis"
+    );
+    assert_relative_eq!(held.ms, 8.0 * 256.0, max_relative = 1e-6);
+    assert_eq!(hold(&grid, AXES, [4, 64, 4], &|_| 0.0), None);
 }
 
 proptest! {
@@ -69,7 +76,7 @@ proptest! {
         heads in 1_u64..64, sequence in 1_u64..100_000, batch in 1_u64..2_000,
     ) {
         let grid = Grid::of(&[HEADS, SEQUENCES, BATCHES], ragged);
-        let found = hold(&grid, [heads, sequence, batch], &roofline).unwrap();
+        let found = hold(&grid, AXES, [heads, sequence, batch], &roofline).unwrap().ms;
         let expected = by_definition(&grid, [heads, sequence, batch]);
         prop_assert!((found / expected - 1.0).abs() < 1e-9, "{found} against {expected}");
     }
