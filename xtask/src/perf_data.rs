@@ -7,9 +7,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use dgdr_measured_tables::{DataTree, Pack, Share, pack_system};
 
 use crate::model_registry;
@@ -38,18 +41,15 @@ pub(crate) struct PerfDataArgs {
 /// Measurements that cannot be read or packed within the error bound; with `check`, files that differ.
 pub(crate) fn run(args: &PerfDataArgs) -> anyhow::Result<()> {
     let tree = DataTree::open(&args.from)?;
-    let mut packs = Vec::new();
-    for system in SYSTEMS {
-        for pack in pack_system(&tree, system)? {
-            report(&format!(
-                "{:<32} {:>9} bytes, {:>7} points, worst error {:.2e}",
-                pack.name,
-                pack.bytes.len(),
-                pack.tables.values().map(|share| share.points).sum::<usize>(),
-                pack.worst_error
-            ))?;
-            packs.push(pack);
-        }
+    let packs = pack_systems(&tree)?;
+    for pack in &packs {
+        report(&format!(
+            "{:<32} {:>9} bytes, {:>7} points, worst error {:.2e}",
+            pack.name,
+            pack.bytes.len(),
+            pack.tables.values().map(|share| share.points).sum::<usize>(),
+            pack.worst_error
+        ))?;
     }
     report(&size_table(&packs))?;
     let total: usize = packs.iter().map(|pack| pack.bytes.len()).sum();
@@ -70,6 +70,32 @@ pub(crate) fn run(args: &PerfDataArgs) -> anyhow::Result<()> {
     } else {
         write(&folder, &packs)
     }
+}
+
+/// Packs as many systems at a time as there are cores; the result is in the order of [`SYSTEMS`].
+fn pack_systems(tree: &DataTree) -> anyhow::Result<Vec<Pack>> {
+    let next = AtomicUsize::new(0);
+    let pack_some = || {
+        let mut packed = Vec::new();
+        loop {
+            let position = next.fetch_add(1, Ordering::Relaxed);
+            let Some(system) = SYSTEMS.get(position) else {
+                return anyhow::Ok(packed);
+            };
+            packed.push((position, pack_system(tree, system)?));
+        }
+    };
+    let mut packed = BTreeMap::new();
+    thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(pack_some)).collect();
+        for worker in workers {
+            let some = worker.join().map_err(|_| anyhow!("packing panicked"))?;
+            packed.extend(some?);
+        }
+        anyhow::Ok(())
+    })?;
+    Ok(packed.into_values().flatten().collect())
 }
 
 fn size_table(packs: &[Pack]) -> String {
