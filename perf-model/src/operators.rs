@@ -4,12 +4,12 @@
 //! it for a latency then allocates nothing. Handles own what they need and can be shared between threads.
 
 mod all_reduce;
-mod attention_slice;
 mod closed_form;
 mod context_attention;
 mod curve;
 mod gemm;
 mod generation_attention;
+mod grid_slice;
 mod hold;
 mod miss;
 mod nccl;

@@ -2,7 +2,7 @@
 
 use dgdr_units::real;
 
-use super::attention_slice::{AttentionSlice, MiddleBlend};
+use super::grid_slice::{Axes, GridSlice};
 use super::miss::{Measured, OperatorMiss};
 use super::roofline::{self, ContextAttentionWork};
 use crate::{FmhaQuant, KvQuant, OperatorLatency, SystemSpec};
@@ -47,7 +47,7 @@ pub struct ContextTokens {
 pub struct ContextAttentionCost {
     system: &'static SystemSpec,
     shape: ContextAttentionShape,
-    slice: AttentionSlice,
+    slice: GridSlice<3>,
     extras_ms: f64,
     measured_on: String,
 }
@@ -103,10 +103,13 @@ impl ContextAttentionCost {
             .find(measured)?
             .ok_or_else(|| measured.not_measured(TABLE, shape.wanted()))?;
         let grid = measured.file.grid(measured.directory(TABLE)?, found)?;
+        let heads = u64::from(shape.heads);
+        let slice = GridSlice::new(grid, heads, Axes::CONTEXT)
+            .ok_or_else(|| measured.not_measured(TABLE, shape.wanted()))?;
         Ok(Self {
             system: measured.system,
             shape,
-            slice: AttentionSlice::new(grid, u64::from(shape.heads), MiddleBlend::SquareRoot),
+            slice,
             extras_ms: extras_ms(measured.system, &shape),
             measured_on: measured.label(),
         })
@@ -122,7 +125,9 @@ impl ContextAttentionCost {
         let full = tokens.new_tokens + tokens.prefix;
         let attention = self
             .slice
-            .latency([full, tokens.batch], &|at| self.roofline(at))
+            .latency([u64::from(self.shape.heads), full, tokens.batch], &|at| {
+                self.roofline(at)
+            })
             .ok_or_else(|| OperatorMiss::OutOfReach {
                 operator: TABLE,
                 wanted: format!("{}, {tokens:?}", self.shape.wanted()),

@@ -2,8 +2,8 @@
 
 use dgdr_units::{floor_count, real};
 
-use super::attention_slice::{AttentionSlice, MiddleBlend};
 use super::context_attention::recorded_kv_heads;
+use super::grid_slice::{Axes, GridSlice};
 use super::miss::{Measured, OperatorMiss};
 use super::roofline::{self, GenerationAttentionWork};
 use crate::{KvQuant, OperatorLatency, Source, SystemSpec};
@@ -43,7 +43,7 @@ pub struct GenerationTokens {
 pub struct GenerationAttentionCost {
     system: &'static SystemSpec,
     shape: GenerationAttentionShape,
-    slice: AttentionSlice,
+    slice: GridSlice<3>,
     measured_on: String,
 }
 
@@ -81,10 +81,12 @@ impl GenerationAttentionCost {
             .find(measured)?
             .ok_or_else(|| measured.not_measured(TABLE, shape.wanted()))?;
         let grid = measured.file.grid(measured.directory(TABLE)?, found)?;
+        let slice = GridSlice::new(grid, u64::from(shape.heads), Axes::GENERATION)
+            .ok_or_else(|| measured.not_measured(TABLE, shape.wanted()))?;
         Ok(Self {
             system: measured.system,
             shape,
-            slice: AttentionSlice::new(grid, u64::from(shape.heads), MiddleBlend::Linear),
+            slice,
             measured_on: measured.label(),
         })
     }
@@ -118,7 +120,9 @@ impl GenerationAttentionCost {
     }
 
     fn at_length(&self, batch: u64, sequence: u64) -> Option<OperatorLatency> {
-        self.slice.latency([batch, sequence], &|at| self.roofline(at))
+        let heads = u64::from(self.shape.heads);
+        self.slice
+            .latency([heads, batch, sequence], &|at| self.roofline(at))
     }
 
     /// At (heads, batch, sequence).

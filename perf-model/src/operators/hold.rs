@@ -13,26 +13,26 @@ const EPSILON: f64 = 1e-12;
 
 /// A measured point as a neighbour of a query.
 #[derive(Debug, Clone, Copy)]
-struct Neighbour {
+struct Neighbour<const N: usize> {
     distance: f64,
     cell: usize,
-    at: [u64; 3],
+    at: [u64; N],
     utilisation: f64,
 }
 
 /// The nearest points so far, by distance and then by cell.
-#[derive(Debug, Default)]
-struct Nearest {
-    found: [Option<Neighbour>; NEIGHBOURS + 1],
+#[derive(Debug)]
+struct Nearest<const N: usize> {
+    found: [Option<Neighbour<N>>; NEIGHBOURS + 1],
 }
 
-impl Nearest {
+impl<const N: usize> Nearest<N> {
     /// The distance beyond which nothing can enter.
     fn reach(&self) -> f64 {
         self.found[NEIGHBOURS].map_or(f64::INFINITY, |last| last.distance)
     }
 
-    fn offer(&mut self, candidate: Neighbour) {
+    fn offer(&mut self, candidate: Neighbour<N>) {
         let mut moving = Some(candidate);
         for slot in &mut self.found {
             match (*slot, moving) {
@@ -47,7 +47,7 @@ impl Nearest {
     }
 
     /// Where the nearest point is.
-    fn at(&self) -> Option<[u64; 3]> {
+    fn at(&self) -> Option<[u64; N]> {
         self.found[0].map(|nearest| nearest.at)
     }
 
@@ -143,53 +143,74 @@ impl Iterator for Outwards<'_> {
     }
 }
 
-/// Roofline latency over the utilisation held from the nearest points of a grid of three axes; distances are Euclidean
-/// in octaves. `axes` names the axes. None where no point has a positive roofline.
-pub(super) fn hold(
-    grid: &Grid,
-    axes: [Axis; 3],
-    query: [u64; 3],
-    roofline: &impl Fn([u64; 3]) -> f64,
-) -> Option<OperatorLatency> {
-    let [first, second, third] = grid.axes() else {
-        return None;
-    };
-    let mut nearest = Nearest::default();
-    // Beyond this, by more than rounding, no later step of the same walk can enter either.
-    let beyond = |nearest: &Nearest, squared: f64| squared.sqrt() > nearest.reach() * (1.0 + 1e-9);
-    for a in Outwards::new(first, query[0]) {
-        if beyond(&nearest, a.squared) {
-            break;
-        }
-        for b in Outwards::new(second, query[1]) {
-            if beyond(&nearest, a.squared + b.squared) {
+/// A walk over the points around a query that visits near ones first and stops where no further one can matter.
+struct Walk<'a, const N: usize, R> {
+    grid: &'a Grid,
+    query: [u64; N],
+    roofline: &'a R,
+    nearest: Nearest<N>,
+}
+
+impl<const N: usize, R: Fn([u64; N]) -> f64> Walk<'_, N, R> {
+    /// Visits the points that share the coordinates `at` on the axes before `axis`.
+    ///
+    /// `squared` is the squared distance along those axes, `cell` the cell counted over them.
+    fn visit(&mut self, axis: usize, squared: f64, cell: usize, at: &mut [u64; N]) {
+        let grid = self.grid;
+        let Some(coordinates) = grid.axes().get(axis) else {
+            self.offer(squared.sqrt(), cell, *at);
+            return;
+        };
+        for step in Outwards::new(coordinates, self.query[axis]) {
+            let squared = squared + step.squared;
+            // Beyond this, by more than rounding, no later step of the same walk can enter either.
+            if squared.sqrt() > self.nearest.reach() * (1.0 + 1e-9) {
                 break;
             }
-            for c in Outwards::new(third, query[2]) {
-                let squared = a.squared + b.squared + c.squared;
-                if beyond(&nearest, squared) {
-                    break;
-                }
-                let cell = (a.position * second.len() + b.position) * third.len() + c.position;
-                let Some(ms) = grid.latency(cell) else { continue };
-                let at = [a.coordinate, b.coordinate, c.coordinate];
-                let speed_of_light = roofline(at);
-                if speed_of_light > 0.0 {
-                    nearest.offer(Neighbour {
-                        distance: squared.sqrt(),
-                        cell,
-                        at,
-                        utilisation: speed_of_light / ms,
-                    });
-                }
-            }
+            at[axis] = step.coordinate;
+            self.visit(axis + 1, squared, cell * coordinates.len() + step.position, at);
         }
     }
-    let at = nearest.at()?;
-    let beyond = [0, 1, 2].map(|axis| Beyond::new(axes[axis], at[axis], query[axis]));
+
+    fn offer(&mut self, distance: f64, cell: usize, at: [u64; N]) {
+        let Some(ms) = self.grid.latency(cell) else { return };
+        let speed_of_light = (self.roofline)(at);
+        if speed_of_light > 0.0 {
+            self.nearest.offer(Neighbour {
+                distance,
+                cell,
+                at,
+                utilisation: speed_of_light / ms,
+            });
+        }
+    }
+}
+
+/// Roofline latency over the utilisation held from the nearest points of a grid of `N` axes; distances are Euclidean in
+/// octaves. `axes` names the axes. None where no point has a positive roofline.
+pub(super) fn hold<const N: usize>(
+    grid: &Grid,
+    axes: [Axis; N],
+    query: [u64; N],
+    roofline: &impl Fn([u64; N]) -> f64,
+) -> Option<OperatorLatency> {
+    if grid.axes().len() != N {
+        return None;
+    }
+    let mut walk = Walk {
+        grid,
+        query,
+        roofline,
+        nearest: Nearest {
+            found: [None; NEIGHBOURS + 1],
+        },
+    };
+    walk.visit(0, 0.0, 0, &mut [0; N]);
+    let at = walk.nearest.at()?;
+    let beyond = (0..N).map(|axis| Beyond::new(axes[axis], at[axis], query[axis]));
     Some(OperatorLatency {
-        ms: roofline(query) / nearest.utilisation()?,
-        source: Source::Extrapolated(beyond.into_iter().max()?),
+        ms: roofline(query) / walk.nearest.utilisation()?,
+        source: Source::Extrapolated(beyond.max()?),
     })
 }
 
