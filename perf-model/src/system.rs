@@ -8,12 +8,14 @@ mod catalogue;
 
 /// A GPU in its node: constants that rooflines, communication and memory rest on.
 ///
-/// Values restate the system descriptions of aiconfigurator-core 0.12.0 (Apache-2.0); the tests compare them with that
-/// package where it is present.
+/// Values restate the system descriptions of aiconfigurator-core 0.12.0 (Apache-2.0) where it has one, and
+/// datasheets elsewhere: [`SystemSpec::source`] says which.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SystemSpec {
     /// Name, for example `h200_sxm`.
     pub name: &'static str,
+    /// Where the constants come from.
+    pub source: &'static str,
     /// Memory bandwidth, bytes per second.
     pub memory_bandwidth: f64,
     /// Share of the memory bandwidth that elementwise kernels reach.
@@ -22,9 +24,9 @@ pub struct SystemSpec {
     pub memory_latency: f64,
     /// Memory of one GPU.
     pub memory_capacity: Bytes,
-    /// bfloat16 tensor-core rate, FLOP/s.
+    /// bfloat16 tensor-core rate, FLOP/s; that of float16 on GPUs older than the format.
     pub bfloat16_flops: f64,
-    /// int8 tensor-core rate, OP/s.
+    /// int8 tensor-core rate, OP/s; none before Turing.
     pub int8_flops: Option<f64>,
     /// fp8 tensor-core rate, FLOP/s; none before Ada and Hopper.
     pub fp8_flops: Option<f64>,
@@ -32,7 +34,7 @@ pub struct SystemSpec {
     pub fp4_flops: Option<f64>,
     /// Board power, watts.
     pub power: Option<f64>,
-    /// CUDA compute capability times ten (90 for Hopper).
+    /// CUDA compute capability times ten (90 for Hopper); none for other makers' GPUs.
     pub sm_version: Option<u32>,
     /// GPUs in one node.
     pub gpus_per_node: u32,

@@ -5,6 +5,7 @@ mod local;
 use std::num::NonZeroU32;
 
 use dgdr_perf_model::SystemSpec;
+use dgdr_types::GpuSku;
 use dgdr_units::{Bytes, Gpus};
 use serde::Serialize;
 
@@ -111,9 +112,12 @@ impl Hardware {
     /// [`HardwareError::UnknownSystem`] with what is known.
     pub fn resolve(wish: HardwareWish<'_>, local: Option<LocalSystem>) -> Result<Self, HardwareError> {
         let mut filled = Vec::new();
-        let local = local.filter(|found| wish.system.is_none_or(|name| name == found.system.name));
+        let local = local.filter(|found| {
+            wish.system
+                .is_none_or(|name| system_of(name) == Some(found.system))
+        });
         let system = match (wish.system, &local) {
-            (Some(name), _) => SystemSpec::by_name(name).ok_or_else(|| unknown(name))?,
+            (Some(name), _) => system_of(name).ok_or_else(|| unknown(name))?,
             (None, Some(found)) => {
                 note(
                     &mut filled,
@@ -180,12 +184,17 @@ impl LocalSystem {
     /// Asks the driver; none without GPUs, or with GPUs that no description fits.
     pub fn find() -> Option<Self> {
         let gpus = discover(NVIDIA_SMI)?;
-        let sku = dgdr_types::GpuSku::from_product(&gpus.product)?;
+        let sku = GpuSku::from_product(&gpus.product)?;
         Some(Self {
-            system: SystemSpec::by_name(sku.name())?,
+            system: system_of(sku.name())?,
             count: NonZeroU32::new(gpus.count.get())?,
         })
     }
+}
+
+/// The system of a name; names that the DGDR has given up still count.
+fn system_of(name: &str) -> Option<&'static SystemSpec> {
+    SystemSpec::by_name(GpuSku::from_name(name).map_or(name, |sku| sku.canonical().name()))
 }
 
 fn is_same(given: Bytes, capacity: Bytes) -> bool {
@@ -215,6 +224,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     use dgdr_perf_model::SystemSpec;
+    use dgdr_types::GpuSku;
     use dgdr_units::Gpus;
 
     use super::{Hardware, HardwareError, HardwareWish, LocalSystem, Origin};
@@ -265,6 +275,18 @@ mod tests {
         let datasheet = SystemSpec::by_name("h200_sxm").unwrap().memory_capacity;
         assert_eq!(memory(143_771), datasheet, "what the driver reports");
         assert_eq!(memory(81_920).get(), 81_920 << 20, "the guide's example");
+    }
+
+    #[test]
+    fn every_gpu_of_the_dgdr_is_described() {
+        for sku in GpuSku::ALL {
+            let wish = HardwareWish {
+                system: Some(sku.name()),
+                ..HardwareWish::default()
+            };
+            let hardware = Hardware::resolve(wish, None).unwrap();
+            assert_eq!(hardware.system.name, sku.canonical().name());
+        }
     }
 
     #[test]
