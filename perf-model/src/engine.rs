@@ -5,8 +5,8 @@
 //! (disaggregation factors) belong to the planner.
 
 mod aggregated;
+mod bound;
 mod footprint;
-mod operator;
 mod plan;
 mod query;
 mod schedule;
@@ -14,21 +14,21 @@ mod stages;
 
 use crate::backend::Backend;
 use crate::error::PerfModelError;
+use crate::graph::{GraphQuery, OperatorGraph};
 use crate::mapping::ParallelMapping;
-use crate::memory::{MemoryFraction, MemoryFractionQuery, WorkerRole, dense_activation_factor};
-use crate::model::{ModelFamily, ModelSpec};
+use crate::memory::{MemoryFraction, MemoryFractionQuery, WorkerRole};
+use crate::model::ModelSpec;
 use crate::quant::Precision;
 use crate::system::SystemSpec;
 use crate::tables::PerfDatabase;
 
 pub use footprint::MemoryQuery;
-pub use operator::{Operator, OperatorName, OperatorTime, Phase};
 pub use query::{
     Aggregated, AggregatedOperators, AggregatedQuery, AggregatedSteps, ContextQuery, DecodeStepQuery,
-    GenerationQuery, KvCapacity, KvCapacityQuery, Speculation, StaticContext, StaticGeneration,
+    GenerationQuery, KvCapacity, KvCapacityQuery, OperatorTime, Speculation, StaticContext, StaticGeneration,
 };
 
-use plan::{Plan, PlanQuery};
+use plan::Plan;
 
 /// One worker of an engine, ready to be asked.
 #[derive(Debug, Clone)]
@@ -48,8 +48,7 @@ impl Engine {
     /// Binds a model's operators to the tables of a system and engine.
     ///
     /// # Errors
-    /// [`PerfModelError::FamilyNotCovered`], [`PerfModelError::HeadsNotDivisible`], [`PerfModelError::NoExperts`] and
-    /// [`PerfModelError::WidthNotCovered`] for a model or mapping that cannot be priced, [`PerfModelError::Operator`]
+    /// As [`OperatorGraph::of`]; [`PerfModelError::WidthNotCovered`] for a width without a rule of memory, [`PerfModelError::Operator`]
     /// for an operator without measured data.
     pub fn new(
         database: &PerfDatabase,
@@ -57,13 +56,17 @@ impl Engine {
         precision: Precision,
         mapping: ParallelMapping,
     ) -> Result<Self, PerfModelError> {
-        check(database.backend(), model, mapping)?;
-        let plan = Plan::bind(PlanQuery {
-            database,
+        let query = GraphQuery {
             model,
             precision,
             mapping,
-        })?;
+            backend: database.backend(),
+            system: database.system(),
+        }
+        .with_experts();
+        let mapping = query.mapping;
+        let graph = OperatorGraph::of(query)?;
+        let plan = Plan::bind(database, &graph, model.layers)?;
         Ok(Self {
             system: database.system(),
             backend: database.backend(),
@@ -73,7 +76,7 @@ impl Engine {
             mapping,
             speculation: Speculation::NONE,
             plan,
-            memory: footprint::MemoryModel::new(database, model, precision, mapping)?,
+            memory: footprint::MemoryModel::new(query, &graph)?,
         })
     }
 
@@ -139,41 +142,14 @@ pub(crate) fn missing_operators(
     precision: Precision,
     mapping: ParallelMapping,
 ) -> Result<Vec<PerfModelError>, PerfModelError> {
-    check(database.backend(), model, mapping)?;
-    Ok(PlanQuery {
-        database,
+    let graph = OperatorGraph::of(GraphQuery {
         model,
         precision,
         mapping,
-    }
-    .missing())
-}
-
-/// What can be said of a model and a mapping without tables.
-fn check(backend: Backend, model: &ModelSpec, mapping: ParallelMapping) -> Result<(), PerfModelError> {
-    if model.family != ModelFamily::Dense {
-        return Err(PerfModelError::FamilyNotCovered {
-            model: model.name.clone(),
-            family: model.family.describe(),
-        });
-    }
-    let widths = mapping.widths();
-    if widths.moe_tp * widths.moe_ep > 1 {
-        return Err(PerfModelError::NoExperts {
-            model: model.name.clone(),
-            mapping,
-        });
-    }
-    if !model.heads.is_multiple_of(widths.tp) {
-        return Err(PerfModelError::HeadsNotDivisible {
-            model: model.name.clone(),
-            heads: model.heads,
-            tp: widths.tp,
-        });
-    }
-    dense_activation_factor(backend, widths.tp)
-        .map(|_| ())
-        .ok_or(PerfModelError::WidthNotCovered { tp: widths.tp })
+        backend: database.backend(),
+        system: database.system(),
+    })?;
+    Ok(plan::missing(database, &graph))
 }
 
 #[cfg(test)]

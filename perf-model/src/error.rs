@@ -3,7 +3,7 @@
 use dgdr_units::UnitError;
 
 use crate::backend::Backend;
-use crate::engine::OperatorName;
+use crate::graph::OperatorName;
 use crate::mapping::ParallelMapping;
 use crate::operators::OperatorMiss;
 use crate::tables::TableError;
@@ -96,6 +96,31 @@ pub enum PerfModelError {
         model: String,
         /// The mapping.
         mapping: ParallelMapping,
+    },
+    /// More groups of experts than experts.
+    #[error(
+        "model `{model}` has {experts} experts, too few for EP{moe_ep}; choose an expert parallelism of at most {experts}"
+    )]
+    TooFewExperts {
+        /// Name of the model.
+        model: String,
+        /// Experts of a layer.
+        experts: u32,
+        /// Expert-parallel width.
+        moe_ep: u32,
+    },
+    /// Experts whose blocks of one scale would be cut.
+    #[error(
+        "model `{model}`: experts of hidden size {intermediate} in fp8 blocks of 128 cannot be split over MoE-TP{moe_tp}; \
+         choose a smaller MoE tensor parallelism, or expert parallelism instead"
+    )]
+    ExpertsNotAligned {
+        /// Name of the model.
+        model: String,
+        /// Hidden size of an expert.
+        intermediate: u32,
+        /// Ranks that share an expert.
+        moe_tp: u32,
     },
     /// A number of a query that makes no sense.
     #[error("`{field}` is {value}, but {requirement}")]

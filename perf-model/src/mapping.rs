@@ -18,6 +18,33 @@ pub struct MappingWidths {
     pub moe_tp: u32,
     /// Expert parallelism; 1 for a dense model.
     pub moe_ep: u32,
+    /// Context parallelism: ranks that a prompt is split over (SGLang's prefill); written only where it is used.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub cp: u32,
+}
+
+impl MappingWidths {
+    /// One GPU.
+    pub const ONE: Self = Self {
+        tp: 1,
+        pp: 1,
+        attention_dp: 1,
+        moe_tp: 1,
+        moe_ep: 1,
+        cp: 1,
+    };
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field by reference"
+)]
+const fn is_one(width: &u32) -> bool {
+    *width == 1
 }
 
 /// Widths that do not form a mapping.
@@ -29,28 +56,28 @@ pub enum MappingError {
     Zero(MappingWidths),
     /// Attention and experts would need different numbers of GPUs.
     #[error(
-        "attention uses tp × attention_dp = {} GPUs but the experts use moe_tp × moe_ep = {}: both must be equal",
-        .0.tp * .0.attention_dp, .0.moe_tp * .0.moe_ep
+        "attention uses tp × attention_dp × cp = {} GPUs but the experts use moe_tp × moe_ep = {}: both must be equal",
+        .0.tp * .0.attention_dp * .0.cp, .0.moe_tp * .0.moe_ep
     )]
     Unequal(MappingWidths),
+    /// More GPUs than there are.
+    #[error("a parallel mapping may take at most {MOST_GPUS} GPUs, got {0:?}")]
+    TooWide(MappingWidths),
 }
+
+/// GPUs of the widest worker that is considered; beyond every cluster, and small enough that widths can be multiplied.
+const MOST_GPUS: u32 = 1 << 16;
 
 /// How one worker spreads a model over GPUs.
 ///
-/// For a dense model `moe_tp = moe_ep = 1`; for MoE `tp × attention_dp = moe_tp × moe_ep` holds by construction.
+/// For a dense model `moe_tp = moe_ep = 1`; for MoE `tp × attention_dp × cp = moe_tp × moe_ep` holds by construction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "MappingWidths", into = "MappingWidths")]
 pub struct ParallelMapping(MappingWidths);
 
 impl ParallelMapping {
     /// One GPU.
-    pub const SINGLE: Self = Self(MappingWidths {
-        tp: 1,
-        pp: 1,
-        attention_dp: 1,
-        moe_tp: 1,
-        moe_ep: 1,
-    });
+    pub const SINGLE: Self = Self(MappingWidths::ONE);
 
     /// Checks widths.
     ///
@@ -64,12 +91,17 @@ impl ParallelMapping {
             attention_dp,
             moe_tp,
             moe_ep,
+            cp,
         } = widths;
-        if tp == 0 || pp == 0 || attention_dp == 0 || moe_tp == 0 || moe_ep == 0 {
+        if tp == 0 || pp == 0 || attention_dp == 0 || moe_tp == 0 || moe_ep == 0 || cp == 0 {
             return Err(MappingError::Zero(widths));
         }
-        let experts = moe_tp * moe_ep;
-        if experts > 1 && experts != tp * attention_dp {
+        let attention = tp.saturating_mul(attention_dp).saturating_mul(cp);
+        let experts = moe_tp.saturating_mul(moe_ep);
+        if attention.saturating_mul(pp) > MOST_GPUS || experts > MOST_GPUS {
+            return Err(MappingError::TooWide(widths));
+        }
+        if experts > 1 && experts != attention {
             return Err(MappingError::Unequal(widths));
         }
         Ok(Self(widths))
@@ -82,10 +114,7 @@ impl ParallelMapping {
     pub const fn tp(n: u32) -> Result<Self, MappingError> {
         Self::new(MappingWidths {
             tp: n,
-            pp: 1,
-            attention_dp: 1,
-            moe_tp: 1,
-            moe_ep: 1,
+            ..MappingWidths::ONE
         })
     }
 
@@ -96,10 +125,8 @@ impl ParallelMapping {
     pub const fn tep(n: u32) -> Result<Self, MappingError> {
         Self::new(MappingWidths {
             tp: n,
-            pp: 1,
-            attention_dp: 1,
-            moe_tp: 1,
             moe_ep: n,
+            ..MappingWidths::ONE
         })
     }
 
@@ -109,11 +136,29 @@ impl ParallelMapping {
     /// [`MappingError::Zero`] for `n = 0`.
     pub const fn dep(n: u32) -> Result<Self, MappingError> {
         Self::new(MappingWidths {
-            tp: 1,
-            pp: 1,
             attention_dp: n,
-            moe_tp: 1,
             moe_ep: n,
+            ..MappingWidths::ONE
+        })
+    }
+
+    /// The same GPUs for a model with experts: where the widths say nothing of experts, all ranks share each of them.
+    #[must_use]
+    pub const fn with_experts(self) -> Self {
+        let MappingWidths {
+            tp,
+            attention_dp,
+            moe_tp,
+            moe_ep,
+            cp,
+            ..
+        } = self.0;
+        if moe_tp * moe_ep > 1 {
+            return self;
+        }
+        Self(MappingWidths {
+            moe_tp: tp * attention_dp * cp,
+            ..self.0
         })
     }
 
@@ -124,7 +169,7 @@ impl ParallelMapping {
 
     /// GPUs of one worker: `tp × pp × attention_dp`.
     pub const fn gpus(self) -> Gpus {
-        Gpus::new(self.0.tp * self.0.pp * self.0.attention_dp)
+        Gpus::new(self.0.tp * self.0.pp * self.0.attention_dp * self.0.cp)
     }
 }
 
@@ -150,15 +195,22 @@ impl fmt::Display for ParallelMapping {
             attention_dp,
             moe_tp,
             moe_ep,
+            cp,
         } = self.0;
-        if attention_dp == 1 && moe_ep == 1 {
+        let tensor = attention_dp == 1 && moe_ep == 1 && cp == 1;
+        if tensor {
             write!(f, "TP{tp}")?;
-        } else if attention_dp == 1 && moe_tp == 1 {
+        } else if attention_dp == 1 && moe_tp == 1 && cp == 1 {
             write!(f, "TEP{tp}")?;
-        } else if tp == 1 && moe_tp == 1 && moe_ep > 1 {
+        } else if tp == 1 && moe_tp == 1 && moe_ep > 1 && cp == 1 {
             write!(f, "DEP{attention_dp}")?;
+        } else if moe_tp * moe_ep == 1 {
+            write!(f, "TP{tp}×DP{attention_dp}")?;
         } else {
             write!(f, "TP{tp}×DP{attention_dp}/MoE-TP{moe_tp}×EP{moe_ep}")?;
+        }
+        if cp > 1 {
+            write!(f, " CP{cp}")?;
         }
         if pp > 1 { write!(f, " PP{pp}") } else { Ok(()) }
     }
@@ -177,6 +229,14 @@ mod tests {
     }
 
     #[test]
+    fn experts_are_shared_by_all_ranks_where_nothing_is_said_of_them() {
+        let shared = ParallelMapping::tp(4).unwrap().with_experts().widths();
+        assert_eq!((shared.tp, shared.moe_tp, shared.moe_ep), (4, 4, 1));
+        let dealt = ParallelMapping::tep(4).unwrap();
+        assert_eq!(dealt.with_experts(), dealt);
+    }
+
+    #[test]
     fn mappings_are_named_as_the_field_names_them() {
         assert_eq!(ParallelMapping::tp(4).unwrap().to_string(), "TP4");
         assert_eq!(ParallelMapping::tep(8).unwrap().to_string(), "TEP8");
@@ -187,6 +247,7 @@ mod tests {
             attention_dp: 1,
             moe_tp: 1,
             moe_ep: 1,
+            cp: 1,
         };
         assert_eq!(ParallelMapping::new(pipelined).unwrap().to_string(), "TP4 PP2");
     }
@@ -199,6 +260,7 @@ mod tests {
             attention_dp: 1,
             moe_tp: 1,
             moe_ep: 8,
+            cp: 1,
         };
         assert_eq!(ParallelMapping::new(widths), Err(MappingError::Unequal(widths)));
         assert!(ParallelMapping::tp(0).is_err());

@@ -127,12 +127,27 @@ pub fn sglang_static_fraction(capacity: Bytes, mapping: ParallelMapping) -> f64 
     ((capacity - reserved) / capacity * 1000.0).round() / 1000.0
 }
 
-/// Bytes of activations per token and unit of `heads · head_dim`, halved: the engine's factor for dense models by
+/// Families that the reference gives one activation factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ActivationClass {
+    /// Llama and its like.
+    Dense,
+    /// Mixtures of experts.
+    Experts,
+    /// All others.
+    Other,
+}
+
+/// Bytes of activations per token and unit of `heads · head_dim`, halved: the engine's factor for a class of models by
 /// tensor-parallel width, 1, 2, 4 and 8 or more; nothing for another width.
-pub(crate) fn dense_activation_factor(backend: Backend, tp: u32) -> Option<f64> {
-    let by_width = match backend {
-        Backend::Trtllm | Backend::Vllm => [11.0, 6.5, 5.0, 5.0],
-        Backend::Sglang => [14.0, 8.5, 6.5, 6.5],
+pub(crate) fn activation_factor(backend: Backend, class: ActivationClass, tp: u32) -> Option<f64> {
+    let by_width = match (backend, class) {
+        (Backend::Trtllm | Backend::Vllm, ActivationClass::Dense) => [11.0, 6.5, 5.0, 5.0],
+        (Backend::Trtllm | Backend::Vllm, ActivationClass::Experts) => [22.0, 13.0, 10.0, 10.0],
+        (Backend::Trtllm | Backend::Vllm, ActivationClass::Other) => [10.0, 6.0, 5.0, 5.0],
+        (Backend::Sglang, ActivationClass::Dense) => [14.0, 8.5, 6.5, 6.5],
+        (Backend::Sglang, ActivationClass::Experts) => [28.0, 17.0, 13.0, 13.0],
+        (Backend::Sglang, ActivationClass::Other) => [13.0, 8.0, 6.5, 6.5],
     };
     match tp.min(8) {
         1 => Some(by_width[0]),

@@ -3,17 +3,15 @@
 mod config;
 mod family;
 mod quantization;
-mod shard;
 
-use dgdr_units::{Bytes, floor_count, real};
+use dgdr_units::real;
 use serde::{Deserialize, Serialize};
 
 pub use family::ModelFamily;
 pub use quantization::Quantization;
-pub(crate) use shard::DenseShard;
 
 use crate::error::PerfModelError;
-use crate::quant::{GemmQuant, KvQuant};
+use crate::quant::KvQuant;
 
 /// The shape of a model's layers, as its checkpoint describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,15 +122,6 @@ impl ModelSpec {
             |latent| u64::from(latent.kv_rank) + u64::from(latent.rope_dim),
         );
         real(elements * u64::from(self.layers)) * kv.bytes()
-    }
-
-    /// Bytes of all weights on one GPU, or nothing for a family whose layers the model does not describe yet.
-    ///
-    /// Projections are held in `gemm`; embeddings and the output head are held in bfloat16, both counted even when
-    /// tied, as engines keep two copies once the vocabulary is split.
-    pub fn weight_bytes(&self, gemm: GemmQuant) -> Option<Bytes> {
-        (self.family == ModelFamily::Dense)
-            .then(|| Bytes::new(floor_count(DenseShard::new(self, 1).weight_bytes(gemm))))
     }
 }
 

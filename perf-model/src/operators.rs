@@ -15,6 +15,7 @@ mod miss;
 mod nccl;
 pub mod roofline;
 mod scaling;
+mod step;
 
 pub use all_reduce::AllReduceCost;
 pub use closed_form::{PointToPoint, elementwise, embedding, point_to_point};
@@ -23,5 +24,6 @@ pub use gemm::{GemmCost, GemmShape};
 pub use generation_attention::{GenerationAttentionCost, GenerationAttentionShape, GenerationTokens};
 pub use miss::OperatorMiss;
 pub use nccl::{Collective, NcclCost};
+pub use step::StepShape;
 
 pub(crate) use miss::Measured;

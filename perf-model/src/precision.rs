@@ -4,7 +4,7 @@ use crate::backend::Backend;
 use crate::error::PerfModelError;
 use crate::model::ModelSpec;
 use crate::operators::ContextAttentionShape;
-use crate::quant::{FmhaQuant, GemmQuant, KvQuant, Precision};
+use crate::quant::{FmhaQuant, GemmQuant, KvQuant, MoeQuant, Precision};
 use crate::system::SystemSpec;
 use crate::tables::PerfDatabase;
 
@@ -13,6 +13,8 @@ use crate::tables::PerfDatabase;
 pub struct PrecisionOverrides {
     /// Format of the projections.
     pub gemm: Option<GemmQuant>,
+    /// Routed experts.
+    pub moe: Option<MoeQuant>,
     /// Format of the KV cache.
     pub kv: Option<KvQuant>,
     /// Format of prefill attention.
@@ -47,6 +49,10 @@ impl Precision {
                 algorithm: model.quantization.algorithm.clone(),
             }
         })?;
+        let moe = overrides
+            .moe
+            .or(model.quantization.moe)
+            .unwrap_or(MoeQuant::Bfloat16);
         let kv = overrides.kv.unwrap_or(model.quantization.kv);
         let measured = |fmha| {
             database.has_context_attention(&ContextAttentionShape {
@@ -74,6 +80,7 @@ impl Precision {
         };
         Ok(Self {
             gemm: runnable(gemm, database.system()),
+            moe,
             kv,
             fmha,
         })

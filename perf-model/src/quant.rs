@@ -99,6 +99,89 @@ impl GemmQuant {
     }
 }
 
+/// Format of routed experts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MoeQuant {
+    /// bfloat16.
+    Bfloat16,
+    /// fp8, one scale a tensor.
+    Fp8,
+    /// fp8, one scale a block of 128 × 128 weights.
+    Fp8Block,
+    /// NVFP4 weights and activations.
+    Nvfp4,
+    /// NVFP4 weights, 16-bit activations.
+    #[serde(rename = "w4a16_nvfp4")]
+    W4a16Nvfp4,
+    /// int4 weights, 16-bit activations.
+    Int4Wo,
+    /// 4-bit weights, fp8 activations.
+    #[serde(rename = "w4afp8")]
+    W4afp8,
+    /// MXFP4 weights, 16-bit activations.
+    #[serde(rename = "w4a16_mxfp4")]
+    W4a16Mxfp4,
+    /// MXFP4 weights, MXFP8 activations.
+    #[serde(rename = "w4a8_mxfp4_mxfp8")]
+    W4a8Mxfp4Mxfp8,
+}
+
+impl MoeQuant {
+    /// All formats.
+    pub const ALL: [Self; 9] = [
+        Self::Bfloat16,
+        Self::Fp8,
+        Self::Fp8Block,
+        Self::Nvfp4,
+        Self::W4a16Nvfp4,
+        Self::Int4Wo,
+        Self::W4afp8,
+        Self::W4a16Mxfp4,
+        Self::W4a8Mxfp4Mxfp8,
+    ];
+
+    /// The name used in tables and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bfloat16 => "bfloat16",
+            Self::Fp8 => "fp8",
+            Self::Fp8Block => "fp8_block",
+            Self::Nvfp4 => "nvfp4",
+            Self::W4a16Nvfp4 => "w4a16_nvfp4",
+            Self::Int4Wo => "int4_wo",
+            Self::W4afp8 => "w4afp8",
+            Self::W4a16Mxfp4 => "w4a16_mxfp4",
+            Self::W4a8Mxfp4Mxfp8 => "w4a8_mxfp4_mxfp8",
+        }
+    }
+
+    /// The format of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quant| quant.name() == name)
+    }
+
+    /// Bytes per weight element, scales included for NVFP4 (9/16: 4 bits plus one byte per 16 elements).
+    pub const fn bytes(self) -> f64 {
+        match self {
+            Self::Bfloat16 => 2.0,
+            Self::Fp8 | Self::Fp8Block => 1.0,
+            Self::Int4Wo | Self::W4afp8 | Self::W4a16Mxfp4 | Self::W4a8Mxfp4Mxfp8 => 0.5,
+            Self::Nvfp4 | Self::W4a16Nvfp4 => 0.5625,
+        }
+    }
+
+    /// The tensor-core rate it computes at.
+    pub const fn rate(self) -> ComputeRate {
+        match self {
+            Self::Bfloat16 | Self::Int4Wo | Self::W4a16Mxfp4 | Self::W4a16Nvfp4 => ComputeRate::Bfloat16,
+            Self::Fp8 | Self::Fp8Block | Self::W4afp8 | Self::W4a8Mxfp4Mxfp8 => ComputeRate::Fp8,
+            Self::Nvfp4 => ComputeRate::Fp4,
+        }
+    }
+}
+
 /// Format of the KV cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -171,6 +254,8 @@ impl FmhaQuant {
 pub struct Precision {
     /// Projections and FFN.
     pub gemm: GemmQuant,
+    /// Routed experts.
+    pub moe: MoeQuant,
     /// KV cache.
     pub kv: KvQuant,
     /// Prefill attention.

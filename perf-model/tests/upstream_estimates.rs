@@ -74,6 +74,7 @@ impl Row {
             attention_dp: self.dp,
             moe_tp: 1,
             moe_ep: 1,
+            cp: 1,
         })
         .unwrap();
         Engine::new(&database, model, precision, mapping).unwrap()

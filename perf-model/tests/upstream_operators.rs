@@ -55,6 +55,7 @@ impl Run {
             attention_dp: self.dp,
             moe_tp: 1,
             moe_ep: 1,
+            cp: 1,
         })
         .unwrap();
         Engine::new(&database, model, precision, mapping).unwrap()

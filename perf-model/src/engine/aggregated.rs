@@ -2,18 +2,18 @@
 
 use super::Engine;
 use super::footprint::{Drafting, MemoryQuery};
-use super::operator::{OperatorName, OperatorTime, Phase};
-use super::plan::{StepLatency, StepTokens};
+use super::plan::{Selection, StepLatency};
 use super::query::{Aggregated, AggregatedOperators, AggregatedQuery, AggregatedSteps, DecodeStepQuery};
 use super::schedule::{Schedule, capped_tokens_per_s};
 use super::stages::{
-    ATTENTION_OF_CONTEXT, ATTENTION_OF_GENERATION, at_least_one, estimate, halfway, milliseconds,
-    prefix_within, requests_per_s, tokens_per_s, whole_tokens,
+    at_least_one, estimate, fold, halfway, milliseconds, prefix_within, requests_per_s, tokens_per_s,
+    whole_tokens,
 };
 use crate::backend::Backend;
 use crate::error::PerfModelError;
+use crate::graph::{OperatorName, Phase};
 use crate::memory::{MemoryBreakdown, WorkerRole};
-use crate::operators::{ContextTokens, GenerationTokens};
+use crate::operators::{ContextTokens, GenerationTokens, StepShape};
 use crate::provenance::OperatorLatency;
 
 /// Tokens of the largest step that TensorRT-LLM is built for by default.
@@ -97,11 +97,11 @@ impl Engine {
         let schedule = Schedule::new(self.backend, q, self.speculation.progress());
         let mut mixed = Vec::new();
         self.visit_mixed(q, schedule.generation_requests, |name, latency| {
-            mixed.push(OperatorTime { name, latency });
+            fold(&mut mixed, name, latency);
         })?;
         let mut decode = Vec::new();
         self.visit_decode(decode_query(q), |name, latency| {
-            decode.push(OperatorTime { name, latency });
+            fold(&mut decode, name, latency);
         })?;
         Ok(AggregatedOperators { mixed, decode })
     }
@@ -118,24 +118,32 @@ impl Engine {
     ) -> Result<(), PerfModelError> {
         let positions = decoding.saturating_mul(self.speculation.width());
         let cached = u64::from(q.prefix) * u64::from(q.context_tokens / q.isl);
-        let step = StepTokens {
-            tokens: (u64::from(q.context_tokens) + u64::from(positions)).saturating_sub(cached),
-            sequences: 1,
-        };
-        self.plan.visit_token_operators(Phase::Context, step, &mut sink)?;
-        let attention = self.plan.context_attention(ContextTokens {
+        let tokens = (u64::from(q.context_tokens) + u64::from(positions)).saturating_sub(cached);
+        let as_one_sequence = StepShape::context(ContextTokens {
+            batch: 1,
+            new_tokens: tokens,
+            prefix: 0,
+        });
+        let others = Selection::OtherThanAttention;
+        self.plan
+            .visit(Phase::Context, others, &as_one_sequence, &mut sink)?;
+        let prompts = StepShape::context(ContextTokens {
             batch: u64::from(q.context_tokens.div_ceil(q.isl)),
             new_tokens: u64::from(q.isl - q.prefix),
             prefix: u64::from(q.prefix),
-        })?;
-        let chunks = q.isl.div_ceil(q.context_tokens);
-        sink(ATTENTION_OF_CONTEXT, attention.times(1.0 / f64::from(chunks)));
+        });
+        let chunks = f64::from(q.isl.div_ceil(q.context_tokens));
+        self.plan
+            .visit(Phase::Context, Selection::Attention, &prompts, |name, latency| {
+                sink(name, latency.times(1.0 / chunks));
+            })?;
         if positions > 0 {
-            let attention = self.plan.generation_attention(GenerationTokens {
+            let step = StepShape::generation(GenerationTokens {
                 batch: u64::from(positions),
                 sequence: u64::from(halfway(q.isl, q.osl)),
-            })?;
-            sink(ATTENTION_OF_GENERATION, attention);
+            });
+            self.plan
+                .visit(Phase::Generation, Selection::Attention, &step, sink)?;
         }
         Ok(())
     }

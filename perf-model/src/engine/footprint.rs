@@ -1,24 +1,24 @@
 //! The memory of one worker.
 
-use dgdr_units::{BYTES_PER_GIB, Bytes, Tokens, floor_count, real};
+use dgdr_units::{BYTES_PER_GIB, Bytes, Tokens, real};
 
 use super::Engine;
 use super::query::{KvCapacity, KvCapacityQuery, Speculation};
+use crate::backend::Backend;
 use crate::error::PerfModelError;
-use crate::mapping::ParallelMapping;
+use crate::graph::{GraphQuery, KvCache, OperatorGraph};
 use crate::memory::{
-    Footprint, FractionBasis, MemoryBreakdown, RuntimeOverhead, WorkerRole, dense_activation_factor,
+    ActivationClass, Footprint, FractionBasis, MemoryBreakdown, RuntimeOverhead, WorkerRole,
+    activation_factor,
 };
-use crate::model::{DenseShard, ModelSpec};
-use crate::quant::Precision;
-use crate::tables::PerfDatabase;
+use crate::model::ModelFamily;
 
 /// Sizes that do not change from question to question.
 #[derive(Debug, Clone)]
 pub(super) struct MemoryModel {
     weights: f64,
     activations_per_token: f64,
-    kv_per_token: f64,
+    kv_cache: KvCache,
     nccl: f64,
     others: f64,
     capacity: Bytes,
@@ -49,24 +49,16 @@ pub(super) enum Drafting {
 }
 
 impl MemoryModel {
-    pub(super) fn new(
-        database: &PerfDatabase,
-        model: &ModelSpec,
-        precision: Precision,
-        mapping: ParallelMapping,
-    ) -> Result<Self, PerfModelError> {
-        let widths = mapping.widths();
-        let system = database.system();
-        let overhead = RuntimeOverhead::of(database.backend());
-        let factor = dense_activation_factor(database.backend(), widths.tp)
-            .ok_or(PerfModelError::WidthNotCovered { tp: widths.tp })?;
+    pub(super) fn new(q: GraphQuery<'_>, graph: &OperatorGraph) -> Result<Self, PerfModelError> {
+        let widths = q.mapping.widths();
+        let overhead = RuntimeOverhead::of(q.backend);
         Ok(Self {
-            weights: DenseShard::new(model, widths.tp).weight_bytes(precision.gemm) / f64::from(widths.pp),
-            activations_per_token: 2.0 * f64::from(model.heads * model.head_dim) * factor,
-            kv_per_token: model.kv_bytes_per_token(widths.tp, precision.kv),
-            nccl: real(system.nccl_memory_of(widths.tp.min(8)).get()),
-            others: real(system.other_memory.get()) * overhead.others,
-            capacity: system.memory_capacity,
+            weights: graph.weight_bytes() / f64::from(widths.pp),
+            activations_per_token: activations_per_token(q)?,
+            kv_cache: graph.kv_cache.clone(),
+            nccl: real(q.system.nccl_memory_of(widths.tp.min(8)).get()),
+            others: real(q.system.other_memory.get()) * overhead.others,
+            capacity: q.system.memory_capacity,
         })
     }
 
@@ -88,6 +80,57 @@ impl MemoryModel {
         };
         widened * overhead.activations
     }
+}
+
+/// Bytes that one token of a step takes: a factor on the width of attention and, where experts' inputs are scaled by
+/// block, the scales (one of 4 bytes a block of 128 elements) of the tokens of every expert.
+fn activations_per_token(q: GraphQuery<'_>) -> Result<f64, PerfModelError> {
+    let widths = q.mapping.widths();
+    let model = q.model;
+    let factor = activation_factor(q.backend, activation_class(model.family), widths.tp)
+        .ok_or(PerfModelError::WidthNotCovered { tp: widths.tp })?;
+    let width = f64::from(model.heads * model.head_dim);
+    let scales = match model.experts {
+        Some(experts) if scales_by_block(model.family) => {
+            let width = match (q.backend, model.family) {
+                (Backend::Sglang, _) | (_, ModelFamily::Gemma4 | ModelFamily::HybridMixture) => {
+                    f64::from(model.hidden)
+                }
+                (Backend::Trtllm | Backend::Vllm, _) => width,
+            };
+            width * f64::from(widths.attention_dp) * f64::from(experts.count) * f64::from(experts.per_token)
+                / f64::from(widths.moe_ep)
+                / 128.0
+                * 4.0
+        }
+        _ => 0.0,
+    };
+    Ok(2.0 * width * factor + scales)
+}
+
+const fn activation_class(family: ModelFamily) -> ActivationClass {
+    match family {
+        ModelFamily::Dense => ActivationClass::Dense,
+        ModelFamily::MixtureOfExperts
+        | ModelFamily::DeepSeek
+        | ModelFamily::DeepSeekSparse
+        | ModelFamily::DeepSeekV4 => ActivationClass::Experts,
+        ModelFamily::KimiK3
+        | ModelFamily::NemotronNas
+        | ModelFamily::NemotronH
+        | ModelFamily::HybridMixture
+        | ModelFamily::GatedLinear
+        | ModelFamily::Vision
+        | ModelFamily::Gemma4
+        | ModelFamily::MinimaxM3 => ActivationClass::Other,
+    }
+}
+
+const fn scales_by_block(family: ModelFamily) -> bool {
+    matches!(
+        family,
+        ModelFamily::DeepSeek | ModelFamily::DeepSeekSparse | ModelFamily::DeepSeekV4
+    )
 }
 
 impl Engine {
@@ -112,7 +155,7 @@ impl Engine {
                 f64::from(q.step_tokens),
                 (drafting, self.speculation),
             ),
-            kv_cache: f64::from(q.batch) * f64::from(q.sequence) * self.memory.kv_per_token,
+            kv_cache: f64::from(q.batch) * self.memory.kv_cache.sequence_bytes(u64::from(q.sequence)),
             nccl: self.memory.nccl,
             others: self.memory.others,
         };
@@ -143,7 +186,7 @@ impl Engine {
             FractionBasis::Free => (capacity, (capacity - taken) * share),
             FractionBasis::Total => (capacity * share, capacity * share - taken),
         };
-        let tokens = floor_count(budget / self.memory.kv_per_token);
+        let tokens = self.memory.kv_cache.longest_within(budget);
         if tokens == 0 {
             return Err(PerfModelError::NoKvRoom {
                 mapping: self.mapping,

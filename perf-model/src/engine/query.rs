@@ -3,10 +3,10 @@
 use dgdr_units::{Milliseconds, RequestsPerSecond, Tokens, TokensPerSecond};
 use serde::Serialize;
 
-use crate::engine::operator::OperatorTime;
 use crate::error::PerfModelError;
+use crate::graph::OperatorName;
 use crate::memory::{MemoryBreakdown, WorkerRole};
-use crate::provenance::Estimate;
+use crate::provenance::{Estimate, OperatorLatency};
 
 /// One prefill batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,6 +179,15 @@ pub struct AggregatedOperators {
     pub mixed: Vec<OperatorTime>,
     /// The step that only decodes.
     pub decode: Vec<OperatorTime>,
+}
+
+/// What one operator adds to a step, all its repetitions together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OperatorTime {
+    /// Which operator.
+    pub name: OperatorName,
+    /// Its latency.
+    pub latency: OperatorLatency,
 }
 
 /// A worker's room for keys and values.

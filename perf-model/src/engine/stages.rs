@@ -4,13 +4,15 @@ use dgdr_units::{Milliseconds, RequestsPerSecond, TokensPerSecond};
 
 use super::Engine;
 use super::footprint::{Drafting, MemoryQuery};
-use super::operator::{Operator, OperatorName, OperatorTime, Phase};
-use super::plan::{StepLatency, StepTokens};
-use super::query::{ContextQuery, DecodeStepQuery, GenerationQuery, StaticContext, StaticGeneration};
+use super::plan::{Selection, StepLatency};
+use super::query::{
+    ContextQuery, DecodeStepQuery, GenerationQuery, OperatorTime, StaticContext, StaticGeneration,
+};
 use crate::error::PerfModelError;
+use crate::graph::{OperatorName, Phase};
 use crate::memory::WorkerRole;
-use crate::operators::{ContextTokens, GenerationTokens};
-use crate::provenance::Estimate;
+use crate::operators::{ContextTokens, GenerationTokens, StepShape};
+use crate::provenance::{Estimate, OperatorLatency};
 
 /// A decode run is priced at every so many tokens; the steps between cost the same.
 const DECODE_STRIDE: u32 = 32;
@@ -157,7 +159,7 @@ impl Engine {
     pub fn context_operators(&self, q: ContextQuery) -> Result<Vec<OperatorTime>, PerfModelError> {
         q.check()?;
         let mut operators = Vec::new();
-        self.visit_context(q, |name, latency| operators.push(OperatorTime { name, latency }))?;
+        self.visit_context(q, |name, latency| fold(&mut operators, name, latency))?;
         Ok(operators)
     }
 
@@ -167,78 +169,81 @@ impl Engine {
     /// As [`Engine::static_generation`].
     pub fn generation_operators(&self, q: GenerationQuery) -> Result<Vec<OperatorTime>, PerfModelError> {
         q.check()?;
-        let mut operators: Vec<OperatorTime> = Vec::new();
-        self.visit_generation(q, |name, latency| {
-            match operators.iter_mut().find(|known| known.name == name) {
-                Some(known) => {
-                    known.latency.ms += latency.ms;
-                    known.latency.source = known.latency.source.worse(latency.source);
-                }
-                None => operators.push(OperatorTime { name, latency }),
-            }
-        })?;
+        let mut operators = Vec::new();
+        self.visit_generation(q, |name, latency| fold(&mut operators, name, latency))?;
         Ok(operators)
     }
 
     fn visit_context(
         &self,
         q: ContextQuery,
-        mut sink: impl FnMut(OperatorName, crate::OperatorLatency),
+        sink: impl FnMut(OperatorName, OperatorLatency),
     ) -> Result<(), PerfModelError> {
-        let step = StepTokens {
-            tokens: u64::from(q.batch) * u64::from(q.new_tokens()),
-            sequences: u64::from(q.batch),
-        };
-        self.plan.visit_token_operators(Phase::Context, step, &mut sink)?;
-        let attention = self.plan.context_attention(ContextTokens {
+        let step = StepShape::context(ContextTokens {
             batch: u64::from(q.batch),
             new_tokens: u64::from(q.new_tokens()),
             prefix: u64::from(q.prefix),
-        })?;
-        sink(ATTENTION_OF_CONTEXT, attention);
-        Ok(())
+        });
+        self.plan.visit(Phase::Context, Selection::All, &step, sink)
     }
 
     /// One decode step.
     pub(super) fn visit_decode(
         &self,
         q: DecodeStepQuery,
-        mut sink: impl FnMut(OperatorName, crate::OperatorLatency),
+        sink: impl FnMut(OperatorName, OperatorLatency),
     ) -> Result<(), PerfModelError> {
-        let positions = q.batch.saturating_mul(self.speculation.width());
-        self.plan
-            .visit_token_operators(Phase::Generation, decode_tokens(positions), &mut sink)?;
-        let attention = self.plan.generation_attention(GenerationTokens {
-            batch: u64::from(positions),
+        let step = StepShape::generation(GenerationTokens {
+            batch: u64::from(q.batch.saturating_mul(self.speculation.width())),
             sequence: u64::from(q.context_length),
-        })?;
-        sink(ATTENTION_OF_GENERATION, attention);
-        Ok(())
+        });
+        self.plan.visit(Phase::Generation, Selection::All, &step, sink)
     }
 
-    /// All steps of a decode run. Only attention depends on the length of the context, so the rest is priced once.
+    /// All steps of a decode run. Few operators depend on the length of the context, so the rest is priced once.
     fn visit_generation(
         &self,
         q: GenerationQuery,
-        mut sink: impl FnMut(OperatorName, crate::OperatorLatency),
+        mut sink: impl FnMut(OperatorName, OperatorLatency),
     ) -> Result<(), PerfModelError> {
-        let positions = q.batch.saturating_mul(self.speculation.width());
+        let positions = u64::from(q.batch.saturating_mul(self.speculation.width()));
         let steps = q.osl - 1;
-        self.plan
-            .visit_token_operators(Phase::Generation, decode_tokens(positions), |name, latency| {
+        let step_at = |done: u32| {
+            StepShape::generation(GenerationTokens {
+                batch: positions,
+                sequence: u64::from(q.isl) + u64::from(done) + 1,
+            })
+        };
+        self.plan.visit(
+            Phase::Generation,
+            Selection::Steady,
+            &step_at(0),
+            |name, latency| {
                 sink(name, latency.times(f64::from(steps)));
-            })?;
+            },
+        )?;
         let mut done = 0;
         while done < steps {
-            let attention = self.plan.generation_attention(GenerationTokens {
-                batch: u64::from(positions),
-                sequence: u64::from(q.isl) + u64::from(done) + 1,
-            })?;
-            let alike = DECODE_STRIDE.min(steps - done);
-            sink(ATTENTION_OF_GENERATION, attention.times(f64::from(alike)));
+            let alike = f64::from(DECODE_STRIDE.min(steps - done));
+            let selection = Selection::GrowingWithSequence;
+            self.plan
+                .visit(Phase::Generation, selection, &step_at(done), |name, latency| {
+                    sink(name, latency.times(alike));
+                })?;
             done += DECODE_STRIDE;
         }
         Ok(())
+    }
+}
+
+/// Adds an operator's latency to the one of its name.
+pub(super) fn fold(operators: &mut Vec<OperatorTime>, name: OperatorName, latency: OperatorLatency) {
+    match operators.iter_mut().find(|known| known.name == name) {
+        Some(known) => {
+            known.latency.ms += latency.ms;
+            known.latency.source = known.latency.source.worse(latency.source);
+        }
+        None => operators.push(OperatorTime { name, latency }),
     }
 }
 
@@ -254,26 +259,6 @@ impl GenerationQuery {
             });
         }
         Ok(())
-    }
-}
-
-/// Prefill attention.
-pub(super) const ATTENTION_OF_CONTEXT: OperatorName = OperatorName {
-    phase: Phase::Context,
-    operator: Operator::Attention,
-};
-
-/// Decode attention.
-pub(super) const ATTENTION_OF_GENERATION: OperatorName = OperatorName {
-    phase: Phase::Generation,
-    operator: Operator::Attention,
-};
-
-/// Every position of a decode step needs logits.
-fn decode_tokens(positions: u32) -> StepTokens {
-    StepTokens {
-        tokens: u64::from(positions),
-        sequences: u64::from(positions),
     }
 }
 

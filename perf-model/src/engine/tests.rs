@@ -139,6 +139,7 @@ fn pipeline_stages_multiply_throughput_and_add_hops() {
         attention_dp: 1,
         moe_tp: 1,
         moe_ep: 1,
+        cp: 1,
     };
     let staged = build(qwen(), ParallelMapping::new(widths).unwrap()).unwrap();
     let flat = engine(2);
@@ -205,8 +206,8 @@ fn mappings_that_cannot_be_are_refused_by_name() {
     let experts = build(qwen(), ParallelMapping::tep(2).unwrap()).unwrap_err();
     assert!(matches!(experts, PerfModelError::NoExperts { .. }), "{experts}");
     let mixture = registry::find("Qwen/Qwen3-30B-A3B").unwrap();
-    let family = build(mixture, ParallelMapping::tp(2).unwrap()).unwrap_err();
-    assert!(family.to_string().contains("a mixture of experts"), "{family}");
+    let dealt = build(mixture, ParallelMapping::dep(256).unwrap()).unwrap_err();
+    assert!(dealt.to_string().contains("128 experts"), "{dealt}");
 }
 
 #[test]

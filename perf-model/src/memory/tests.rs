@@ -1,8 +1,8 @@
 use dgdr_units::{BYTES_PER_GIB, Bytes, Fraction};
 
 use super::{
-    Footprint, FractionBasis, MemoryBreakdown, MemoryFit, MemoryFraction, MemoryFractionQuery, WorkerRole,
-    dense_activation_factor, sglang_static_fraction,
+    ActivationClass, Footprint, FractionBasis, MemoryBreakdown, MemoryFit, MemoryFraction,
+    MemoryFractionQuery, WorkerRole, activation_factor, sglang_static_fraction,
 };
 use crate::backend::Backend;
 use crate::mapping::{MappingWidths, ParallelMapping};
@@ -85,6 +85,7 @@ fn sglang_reserves_more_with_attention_copies_and_at_least_ten_gib_on_large_gpus
         attention_dp: 8,
         moe_tp: 1,
         moe_ep: 8,
+        cp: 1,
     })
     .unwrap();
     let capacity = Bytes::new(141 << 30);
@@ -99,7 +100,7 @@ fn sglang_reserves_more_with_attention_copies_and_at_least_ten_gib_on_large_gpus
 fn activations_are_known_for_powers_of_two_up_to_a_node() {
     for backend in Backend::ALL {
         let known: Vec<u32> = (1..=16)
-            .filter(|tp| dense_activation_factor(backend, *tp).is_some())
+            .filter(|tp| activation_factor(backend, ActivationClass::Dense, *tp).is_some())
             .collect();
         assert_eq!(known, [1, 2, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::quant::{FmhaQuant, GemmQuant, KvQuant};
+use crate::quant::{FmhaQuant, GemmQuant, KvQuant, MoeQuant};
 
 /// Formats that a checkpoint asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,9 @@ pub struct Quantization {
     pub algorithm: String,
     /// Format of the projections; none when the algorithm is not one that the measured tables know.
     pub gemm: Option<GemmQuant>,
+    /// Format of routed experts; none where it is unknown.
+    #[serde(default)]
+    pub moe: Option<MoeQuant>,
     /// Format of the KV cache.
     pub kv: KvQuant,
     /// Format of prefill attention that the checkpoint allows; what runs also depends on the engine's kernels.
@@ -24,6 +27,7 @@ impl Quantization {
         Self {
             algorithm: "none".to_owned(),
             gemm: Some(GemmQuant::Bfloat16),
+            moe: Some(MoeQuant::Bfloat16),
             kv: KvQuant::Bfloat16,
             fmha: FmhaQuant::Bfloat16,
         }
@@ -67,10 +71,12 @@ impl Quantization {
             "fp8_block".clone_into(&mut algorithm);
         }
         let gemm = gemm_of(&algorithm, config);
+        let moe = moe_of(&algorithm, gemm);
         let fp8 = matches!(algorithm.as_str(), "fp8" | "fp8_block" | "nvfp4") || kv == Some(KvQuant::Fp8);
         Self {
             algorithm,
             gemm,
+            moe,
             kv: if fp8 {
                 KvQuant::Fp8
             } else {
@@ -91,6 +97,21 @@ fn gemm_of(algorithm: &str, config: Option<&Value>) -> Option<GemmQuant> {
         "mxfp4" | "w4a16_mxfp4" => Some(GemmQuant::Bfloat16),
         "compressed-tensors" => compressed_tensors(config?),
         _ => None,
+    }
+}
+
+/// The format of routed experts: the one of the projections, but for formats that pack experts alone.
+fn moe_of(algorithm: &str, gemm: Option<GemmQuant>) -> Option<MoeQuant> {
+    if matches!(algorithm, "mxfp4" | "w4a16_mxfp4") {
+        return Some(MoeQuant::W4a16Mxfp4);
+    }
+    match gemm? {
+        GemmQuant::Bfloat16 => Some(MoeQuant::Bfloat16),
+        GemmQuant::Fp8 | GemmQuant::Fp8Static => Some(MoeQuant::Fp8),
+        GemmQuant::Fp8Block => Some(MoeQuant::Fp8Block),
+        GemmQuant::Nvfp4 => Some(MoeQuant::Nvfp4),
+        GemmQuant::Int4Wo => Some(MoeQuant::Int4Wo),
+        GemmQuant::Int8Wo | GemmQuant::Fp8Ootb | GemmQuant::Sq | GemmQuant::Nvfp4Wo => None,
     }
 }
 

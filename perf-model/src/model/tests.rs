@@ -186,11 +186,8 @@ fn quantization_follows_the_checkpoint() {
 }
 
 #[test]
-fn weights_and_cache_of_a_dense_model_are_what_its_shape_says() {
+fn the_cache_of_a_dense_model_is_what_its_shape_says() {
     let spec = parse(r#""num_key_value_heads": 8,"#);
-    let gib = spec.weight_bytes(GemmQuant::Bfloat16).unwrap().gib();
-    // The published checkpoint of this shape, Llama 3.1 8B, holds 14.957 GiB.
-    assert!((gib - 14.957_031_25).abs() < 1e-6, "{gib}");
     let per_token = spec.kv_bytes_per_token(1, KvQuant::Bfloat16);
     assert!((per_token - 131_072.0).abs() < 1e-9);
     let replicated = spec.kv_bytes_per_token(16, KvQuant::Bfloat16);

@@ -61,7 +61,7 @@ impl Measured<'_> {
             })
     }
 
-    pub(super) fn not_measured(&self, operator: &'static str, wanted: String) -> OperatorMiss {
+    pub(crate) fn not_measured(&self, operator: &'static str, wanted: String) -> OperatorMiss {
         let available = match self.file.directory(operator) {
             Ok(Some(directory)) => available(directory),
             Ok(None) => "nothing".to_owned(),

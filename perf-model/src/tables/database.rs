@@ -154,6 +154,10 @@ impl PerfDatabase {
         NcclCost::resolve(measured, collective, gpus)
     }
 
+    pub(crate) fn not_yet(&self, operator: &'static str, wanted: &impl std::fmt::Debug) -> OperatorMiss {
+        self.engine().not_measured(operator, format!("{wanted:?}"))
+    }
+
     fn engine(&self) -> Measured<'_> {
         Measured {
             system: self.tables.system,

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use dgdr_perf_model::{
-    Backend, GemmQuant, KvQuant, MappingWidths, ParallelMapping, PrecisionOverrides, Speculation, SystemSpec,
+    Backend, GemmQuant, KvQuant, MappingWidths, MoeQuant, ParallelMapping, PrecisionOverrides, Speculation,
+    SystemSpec,
 };
 use serde::Deserialize;
 
@@ -79,9 +80,15 @@ pub struct EstimatePoint {
     /// Expert parallelism.
     #[arg(long, value_name = "N")]
     pub moe_ep: Option<u32>,
+    /// Context parallelism: ranks that a prompt is split over.
+    #[arg(long, value_name = "N")]
+    pub cp: Option<u32>,
     /// Format of projections and FFN; inferred from the checkpoint by default.
     #[arg(long, value_name = "QUANT")]
     pub gemm_quant_mode: Option<String>,
+    /// Format of routed experts; inferred from the checkpoint by default.
+    #[arg(long, value_name = "QUANT")]
+    pub moe_quant_mode: Option<String>,
     /// Format of the KV cache; inferred from the checkpoint by default.
     #[arg(long, value_name = "QUANT")]
     pub kvcache_quant_mode: Option<String>,
@@ -209,6 +216,7 @@ impl EstimatePoint {
             attention_dp: self.attention_dp.unwrap_or(1),
             moe_tp: self.moe_tp.unwrap_or(1),
             moe_ep: self.moe_ep.unwrap_or(1),
+            cp: self.cp.unwrap_or(1),
         };
         ParallelMapping::new(widths).map_err(|error| wrong("tp", error.to_string()))
     }
@@ -224,8 +232,14 @@ impl EstimatePoint {
             KvQuant::from_name(name)
                 .ok_or_else(|| wrong("kvcache_quant_mode", format!("`{name}` is not one of {known}")))
         });
+        let moe = self.moe_quant_mode.as_deref().map(|name| {
+            let known = MoeQuant::ALL.map(MoeQuant::name).join(", ");
+            MoeQuant::from_name(name)
+                .ok_or_else(|| wrong("moe_quant_mode", format!("`{name}` is not one of {known}")))
+        });
         Ok(PrecisionOverrides {
             gemm: gemm.transpose()?,
+            moe: moe.transpose()?,
             kv: kv.transpose()?,
             fmha: None,
         })

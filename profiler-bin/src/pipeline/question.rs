@@ -2,12 +2,13 @@
 
 use std::num::NonZeroU32;
 
-use dgdr_perf_model::{Backend, ModelSpec, Precision};
+use dgdr_perf_model::graph::{GraphQuery, OperatorGraph};
+use dgdr_perf_model::{Backend, ModelSpec, ParallelMapping, Precision};
 use dgdr_sweep_planner::{
     Budget, DisaggregatedCorrections, Goal, ModelFacts, ModelKind, Picking, ProbeKind, Problem, Serving,
     SystemFacts, Workload,
 };
-use dgdr_units::{Bytes, Gpus};
+use dgdr_units::{Bytes, Gpus, floor_count};
 
 use crate::error::ProfilerError;
 use crate::hardware::Hardware;
@@ -64,7 +65,7 @@ impl Question {
                 attention_heads: at_least_one(model, "number of attention heads", model.heads)?,
                 kv_heads: at_least_one(model, "number of KV heads", model.kv_heads)?,
                 layers: at_least_one(model, "number of layers", model.layers)?,
-                weights: model.weight_bytes(probe.precision.gemm).unwrap_or(Bytes::ZERO),
+                weights: self.weights(probe),
                 kind,
             },
             system: SystemFacts {
@@ -83,6 +84,20 @@ impl Question {
             probe: probe.kind,
             corrections: probe.corrections,
         })
+    }
+}
+
+impl Question {
+    /// Bytes of the whole model; zero, which restricts nothing, where no single worker could be described.
+    fn weights(&self, probe: ProbeTraits) -> Bytes {
+        OperatorGraph::of(GraphQuery {
+            model: &self.model,
+            precision: probe.precision,
+            mapping: ParallelMapping::SINGLE,
+            backend: probe.backend,
+            system: self.hardware.system,
+        })
+        .map_or(Bytes::ZERO, |graph| Bytes::new(floor_count(graph.weight_bytes())))
     }
 }
 

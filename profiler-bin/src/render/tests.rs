@@ -265,6 +265,7 @@ fn every_shape() -> Vec<DeploymentPlan> {
         attention_dp: 1,
         moe_tp: 1,
         moe_ep: 1,
+        cp: 1,
     };
     let wide = PlanLayout::Aggregated {
         worker: worker(ParallelMapping::new(wide).unwrap(), 1),
@@ -337,6 +338,7 @@ fn mappings() -> impl Strategy<Value = ParallelMapping> {
                 attention_dp: 1,
                 moe_tp: 1,
                 moe_ep: 1,
+                cp: 1,
             }),
             1 => ParallelMapping::tep(width * 2),
             _ => ParallelMapping::dep(width * 2),

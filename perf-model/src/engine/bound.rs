@@ -1,0 +1,194 @@
+//! Operators bound to their tables, so that pricing one is a few lookups and allocates nothing.
+
+use crate::graph::{GraphOperator, Operator, Repeats, TokenBasis, TokenShare, Work};
+use crate::operators::{
+    self, AllReduceCost, ContextAttentionCost, GemmCost, GenerationAttentionCost, OperatorMiss, PointToPoint,
+    StepShape,
+};
+use crate::provenance::OperatorLatency;
+use crate::system::SystemSpec;
+use crate::tables::PerfDatabase;
+
+/// One operator with its table.
+#[derive(Debug, Clone)]
+pub(super) struct BoundOperator {
+    pub(super) operator: Operator,
+    pub(super) repeats: Repeats,
+    tokens: TokenShare,
+    cost: Cost,
+}
+
+#[derive(Debug, Clone)]
+enum Cost {
+    Elementwise {
+        elements: u64,
+    },
+    Gemm(GemmCost),
+    ContextAttention(ContextAttentionCost),
+    GenerationAttention(GenerationAttentionCost),
+    AllReduce {
+        cost: AllReduceCost,
+        hidden: u64,
+    },
+    PointToPoint {
+        stages: u32,
+        hidden: u64,
+    },
+    Overlap {
+        first: Vec<BoundOperator>,
+        second: Vec<BoundOperator>,
+    },
+    /// The fused kernel, where it was measured at all, and its parts, where they were.
+    Fallback {
+        fused: Option<Box<BoundOperator>>,
+        parts: Result<Vec<BoundOperator>, OperatorMiss>,
+    },
+}
+
+impl BoundOperator {
+    /// Finds the tables of an operator.
+    pub(super) fn bind(database: &PerfDatabase, graph: &GraphOperator) -> Result<Self, OperatorMiss> {
+        Ok(Self {
+            operator: graph.operator,
+            repeats: graph.repeats,
+            tokens: graph.tokens,
+            cost: Cost::bind(database, &graph.work)?,
+        })
+    }
+
+    /// Whether it costs more as sequences grow, whatever the number of tokens in the step.
+    pub(super) fn grows_with_sequence(&self) -> bool {
+        match &self.cost {
+            Cost::ContextAttention(_) | Cost::GenerationAttention(_) => true,
+            Cost::Elementwise { .. } | Cost::Gemm(_) | Cost::AllReduce { .. } | Cost::PointToPoint { .. } => {
+                false
+            }
+            Cost::Overlap { first, second } => first.iter().chain(second).any(Self::grows_with_sequence),
+            Cost::Fallback { fused, parts } => fused
+                .iter()
+                .map(Box::as_ref)
+                .chain(parts.iter().flatten())
+                .any(Self::grows_with_sequence),
+        }
+    }
+
+    /// One run of the operator in a step.
+    pub(super) fn latency(
+        &self,
+        system: &SystemSpec,
+        step: &StepShape,
+    ) -> Result<OperatorLatency, OperatorMiss> {
+        let tokens = self.tokens.count(step);
+        match &self.cost {
+            Cost::Elementwise { elements } => Ok(operators::elementwise(system, tokens, *elements)),
+            Cost::Gemm(cost) => cost.latency(tokens),
+            Cost::ContextAttention(cost) => cost.latency(step.context_tokens()),
+            Cost::GenerationAttention(cost) => cost.latency(step.generation_tokens()),
+            Cost::AllReduce { cost, hidden } => cost.latency(tokens * hidden),
+            Cost::PointToPoint { stages, hidden } => Ok(operators::point_to_point(
+                system,
+                PointToPoint {
+                    tokens,
+                    hidden: *hidden,
+                    stages: *stages,
+                },
+            )),
+            Cost::Overlap { first, second } => {
+                let branches = [sum(first, system, step)?, sum(second, system, step)?];
+                Ok(longer(branches))
+            }
+            Cost::Fallback { fused, parts } => {
+                if let Some(fused) = fused
+                    && let Ok(latency) = fused.latency(system, step)
+                {
+                    return Ok(latency.times(fused.repeats.times));
+                }
+                match parts {
+                    Ok(parts) => sum(parts, system, step),
+                    Err(miss) => Err(miss.clone()),
+                }
+            }
+        }
+    }
+}
+
+impl Cost {
+    fn bind(database: &PerfDatabase, work: &Work) -> Result<Self, OperatorMiss> {
+        Ok(match work {
+            Work::Elementwise { elements } => Self::Elementwise { elements: *elements },
+            Work::Embedding { hidden, .. } => Self::Elementwise {
+                elements: u64::from(*hidden),
+            },
+            Work::Gemm(shape) => Self::Gemm(database.gemm(*shape)?),
+            Work::ContextAttention(shape) => Self::ContextAttention(database.context_attention(*shape)?),
+            Work::GenerationAttention(shape) => {
+                Self::GenerationAttention(database.generation_attention(*shape)?)
+            }
+            Work::AllReduce { gpus, hidden } => Self::AllReduce {
+                cost: database.all_reduce(*gpus)?,
+                hidden: u64::from(*hidden),
+            },
+            Work::PointToPoint { stages, hidden } => Self::PointToPoint {
+                stages: *stages,
+                hidden: u64::from(*hidden),
+            },
+            Work::Moe(shape) => return Err(database.not_yet("moe", shape)),
+            Work::Dispatch(shape) => return Err(database.not_yet("moe_dispatch", shape)),
+            Work::Overlap { first, second } => Self::Overlap {
+                first: bind_all(database, first)?,
+                second: bind_all(database, second)?,
+            },
+            Work::Fallback { fused, parts } => {
+                let fused = BoundOperator::bind(database, fused);
+                let parts = bind_all(database, parts);
+                match (fused, parts) {
+                    (Err(_), Err(miss)) => return Err(miss),
+                    (fused, parts) => Self::Fallback {
+                        fused: fused.ok().map(Box::new),
+                        parts,
+                    },
+                }
+            }
+        })
+    }
+}
+
+fn bind_all(database: &PerfDatabase, graph: &[GraphOperator]) -> Result<Vec<BoundOperator>, OperatorMiss> {
+    graph
+        .iter()
+        .map(|operator| BoundOperator::bind(database, operator))
+        .collect()
+}
+
+/// Operators one after the other, each with its repetitions.
+fn sum(
+    operators: &[BoundOperator],
+    system: &SystemSpec,
+    step: &StepShape,
+) -> Result<OperatorLatency, OperatorMiss> {
+    operators
+        .iter()
+        .try_fold(OperatorLatency::ZERO, |total, operator| {
+            let part = operator.latency(system, step)?.times(operator.repeats.times);
+            Ok(OperatorLatency {
+                ms: total.ms + part.ms,
+                source: total.source.worse(part.source),
+            })
+        })
+}
+
+/// The branch that takes longer.
+fn longer([first, second]: [OperatorLatency; 2]) -> OperatorLatency {
+    if second.ms > first.ms { second } else { first }
+}
+
+impl TokenShare {
+    /// The tokens of a step that fall to one rank.
+    fn count(self, step: &StepShape) -> u64 {
+        let all = match self.basis {
+            TokenBasis::Tokens => step.tokens,
+            TokenBasis::Sequences => step.logits,
+        };
+        (all / u64::from(self.over)).div_ceil(u64::from(self.split))
+    }
+}

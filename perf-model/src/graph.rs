@@ -1,0 +1,147 @@
+//! The operators of one worker as pure shapes: what runs, how often and on how many tokens, before any table is asked.
+//!
+//! A family of architectures is one module here; it turns a model, its formats and a mapping into two lists, one a
+//! phase. The lists restate the ones of aiconfigurator-core 0.12.0, operator by operator.
+
+mod attention_block;
+mod dense;
+mod kv_cache;
+mod mixture;
+mod operator;
+mod work;
+
+use crate::backend::Backend;
+use crate::error::PerfModelError;
+use crate::mapping::ParallelMapping;
+use crate::model::{ModelFamily, ModelSpec};
+use crate::quant::Precision;
+use crate::system::SystemSpec;
+
+pub use kv_cache::KvCache;
+pub use operator::{Operator, OperatorName, Phase};
+pub use work::{
+    DispatchShape, GraphOperator, MoeShape, Repeats, TokenBasis, TokenShare, Work, WorkloadDistribution,
+};
+
+/// A worker whose operators are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct GraphQuery<'a> {
+    /// The model.
+    pub model: &'a ModelSpec,
+    /// The formats that it runs in.
+    pub precision: Precision,
+    /// How it is spread.
+    pub mapping: ParallelMapping,
+    /// The engine.
+    pub backend: Backend,
+    /// The GPUs.
+    pub system: &'static SystemSpec,
+}
+
+/// All operators of a worker, each phase in the order in which a step runs them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperatorGraph {
+    /// What a prefill step runs.
+    pub context: Vec<GraphOperator>,
+    /// What a decode step runs.
+    pub generation: Vec<GraphOperator>,
+    /// What a sequence keeps.
+    pub kv_cache: KvCache,
+}
+
+impl OperatorGraph {
+    /// The operators of a worker.
+    ///
+    /// # Errors
+    /// [`PerfModelError::FamilyNotCovered`], [`PerfModelError::HeadsNotDivisible`] and [`PerfModelError::NoExperts`]
+    /// for a model or mapping without a graph.
+    pub fn of(query: GraphQuery<'_>) -> Result<Self, PerfModelError> {
+        let query = query.with_experts();
+        query.check()?;
+        match query.model.family {
+            ModelFamily::Dense => Ok(dense::graph(query)),
+            ModelFamily::MixtureOfExperts => mixture::graph(query),
+            ModelFamily::DeepSeek
+            | ModelFamily::DeepSeekSparse
+            | ModelFamily::DeepSeekV4
+            | ModelFamily::KimiK3
+            | ModelFamily::NemotronNas
+            | ModelFamily::NemotronH
+            | ModelFamily::HybridMixture
+            | ModelFamily::GatedLinear
+            | ModelFamily::Vision
+            | ModelFamily::Gemma4
+            | ModelFamily::MinimaxM3 => Err(PerfModelError::FamilyNotCovered {
+                model: query.model.name.clone(),
+                family: query.model.family.describe(),
+            }),
+        }
+    }
+
+    /// Both phases by one description.
+    fn both(kv_cache: KvCache, phase: impl Fn(Phase) -> Vec<GraphOperator>) -> Self {
+        Self {
+            context: phase(Phase::Context),
+            generation: phase(Phase::Generation),
+            kv_cache,
+        }
+    }
+
+    /// The operators of one phase.
+    pub fn phase(&self, phase: Phase) -> &[GraphOperator] {
+        match phase {
+            Phase::Context => &self.context,
+            Phase::Generation => &self.generation,
+        }
+    }
+
+    /// Bytes of the weights that one GPU of a tensor-parallel group holds, all stages of a pipeline together.
+    ///
+    /// Embeddings and the output head are counted both even when tied, as engines keep two copies once the vocabulary
+    /// is split.
+    pub fn weight_bytes(&self) -> f64 {
+        self.context.iter().map(GraphOperator::weight_bytes).sum()
+    }
+}
+
+impl GraphQuery<'_> {
+    /// The same worker with its experts, if any, on all of its ranks.
+    #[must_use]
+    pub const fn with_experts(self) -> Self {
+        if self.model.experts.is_none() {
+            return self;
+        }
+        Self {
+            mapping: self.mapping.with_experts(),
+            ..self
+        }
+    }
+
+    /// What can be said of a model and a mapping without a family's rules.
+    fn check(&self) -> Result<(), PerfModelError> {
+        let widths = self.mapping.widths();
+        let model = self.model;
+        if model.experts.is_none() && widths.moe_tp * widths.moe_ep > 1 {
+            return Err(PerfModelError::NoExperts {
+                model: model.name.clone(),
+                mapping: self.mapping,
+            });
+        }
+        if !model.heads.is_multiple_of(widths.tp) {
+            return Err(PerfModelError::HeadsNotDivisible {
+                model: model.name.clone(),
+                heads: model.heads,
+                tp: widths.tp,
+            });
+        }
+        Ok(())
+    }
+
+    /// All layers.
+    fn layers(&self) -> Repeats {
+        Repeats::layers(f64::from(self.model.layers))
+    }
+}
+
+#[cfg(test)]
+mod tests;

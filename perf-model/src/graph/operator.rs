@@ -1,0 +1,71 @@
+//! Names of the operators of a step.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// Which half of inference an operator works for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Prefill.
+    Context,
+    /// Decode.
+    Generation,
+}
+
+/// An operator of a decoder, named as the reference predictor names it, without the phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Operator(pub(super) &'static str);
+
+impl Operator {
+    /// Attention proper. A mixed step prices operators of this name for prompts and decoding requests apart; all others
+    /// see one sequence of all tokens.
+    pub const ATTENTION: Self = Self("attention");
+    pub(super) const EMBEDDING: Self = Self("embedding");
+    pub(super) const ADD_NORM_1: Self = Self("add_norm_1");
+    pub(super) const QKV_GEMM: Self = Self("qkv_gemm");
+    pub(super) const PROJ_GEMM: Self = Self("proj_gemm");
+    pub(super) const ADD_NORM_2: Self = Self("add_norm_2");
+    pub(super) const GATE_FFN1_GEMM: Self = Self("gate_ffn1_gemm");
+    pub(super) const ACT_GATE: Self = Self("act_gate");
+    pub(super) const FFN2_GEMM: Self = Self("ffn2_gemm");
+    pub(super) const ROUTER_GEMM: Self = Self("router_gemm");
+    pub(super) const MOE_PRE_DISPATCH: Self = Self("moe_pre_dispatch");
+    pub(super) const MOE: Self = Self("moe");
+    pub(super) const MOE_POST_DISPATCH: Self = Self("moe_post_dispatch");
+    pub(super) const LOGITS_GEMM: Self = Self("logits_gemm");
+    pub(super) const EMBEDDING_ALL_REDUCE: Self = Self("embedding_ar");
+    pub(super) const ALL_REDUCE_1: Self = Self("ar_1");
+    pub(super) const ALL_REDUCE_2: Self = Self("ar_2");
+    pub(super) const POINT_TO_POINT: Self = Self("p2p");
+
+    /// The name.
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+/// An operator with its phase; prints as the operator's name in the reference predictor, `context_qkv_gemm`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperatorName {
+    /// The phase that it works for.
+    pub phase: Phase,
+    /// The operator.
+    pub operator: Operator,
+}
+
+impl fmt::Display for OperatorName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.phase {
+            Phase::Context => "context",
+            Phase::Generation => "generation",
+        };
+        write!(f, "{phase}_{}", self.operator.name())
+    }
+}
+
+impl Serialize for OperatorName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

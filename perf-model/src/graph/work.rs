@@ -1,0 +1,270 @@
+//! What one operator computes.
+
+use dgdr_units::real;
+
+use super::operator::Operator;
+use crate::backend::Backend;
+use crate::operators::{ContextAttentionShape, GemmShape, GenerationAttentionShape};
+use crate::quant::MoeQuant;
+
+/// Bytes of one element of tables that no quantization touches: embeddings, output head, router.
+const PLAIN_BYTES: f64 = 2.0;
+
+/// One operator of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphOperator {
+    /// Which operator.
+    pub operator: Operator,
+    /// How often it runs in a step.
+    pub repeats: Repeats,
+    /// On which of the step's tokens.
+    pub tokens: TokenShare,
+    /// What it computes.
+    pub work: Work,
+}
+
+/// How often an operator runs in a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Repeats {
+    /// Times; not always whole, where two kinds of layers share an operator.
+    pub times: f64,
+    /// Whether draft layers of multi-token prediction repeat it in proportion.
+    pub with_drafts: bool,
+}
+
+impl Repeats {
+    /// Once for each of `layers` layers.
+    pub const fn layers(layers: f64) -> Self {
+        Self {
+            times: layers,
+            with_drafts: true,
+        }
+    }
+
+    /// Once a pass through all layers.
+    pub const PASS: Self = Self {
+        times: 1.0,
+        with_drafts: true,
+    };
+
+    /// Once a step, however many draft layers there are.
+    pub const STEP: Self = Self {
+        times: 1.0,
+        with_drafts: false,
+    };
+}
+
+/// What an operator's share of tokens is a share of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenBasis {
+    /// All tokens of the step.
+    Tokens,
+    /// The sequences that need logits: a prompt's last token, each token of a decode step.
+    Sequences,
+}
+
+/// The tokens of a step that an operator works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenShare {
+    /// What is shared.
+    pub basis: TokenBasis,
+    /// Ranks that share it, a rest rounded down.
+    pub over: u32,
+    /// Ranks that the sequence is split over, a rest rounded up.
+    pub split: u32,
+}
+
+impl TokenShare {
+    /// All tokens.
+    pub const ALL: Self = Self {
+        basis: TokenBasis::Tokens,
+        over: 1,
+        split: 1,
+    };
+
+    /// One row a sequence.
+    pub const SEQUENCES: Self = Self {
+        basis: TokenBasis::Sequences,
+        ..Self::ALL
+    };
+}
+
+/// How unevenly tokens choose experts in a measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkloadDistribution {
+    /// A power law with exponent 1.01.
+    PowerLaw101,
+    /// A power law with exponent 1.2.
+    PowerLaw12,
+}
+
+impl WorkloadDistribution {
+    /// The name used in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PowerLaw101 => "power_law_1.01",
+            Self::PowerLaw12 => "power_law_1.2",
+        }
+    }
+}
+
+/// The routed experts of one layer on one GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MoeShape {
+    /// Elements of a token.
+    pub hidden: u32,
+    /// Hidden size of one expert, on all its ranks together.
+    pub intermediate: u32,
+    /// Experts that a token is sent to.
+    pub per_token: u32,
+    /// Experts.
+    pub experts: u32,
+    /// Ranks that share each expert.
+    pub moe_tp: u32,
+    /// Groups that the experts are dealt to.
+    pub moe_ep: u32,
+    /// Attention copies whose tokens come together.
+    pub attention_dp: u32,
+    /// Format.
+    pub quant: MoeQuant,
+    /// How unevenly tokens choose.
+    pub distribution: WorkloadDistribution,
+    /// Whether an expert has a gate beside its up projection.
+    pub gated: bool,
+}
+
+/// Tokens on their way to their experts, or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DispatchShape {
+    /// Elements of a token.
+    pub hidden: u32,
+    /// Experts that a token is sent to.
+    pub per_token: u32,
+    /// Experts.
+    pub experts: u32,
+    /// Ranks that share each expert.
+    pub moe_tp: u32,
+    /// Groups that the experts are dealt to.
+    pub moe_ep: u32,
+    /// Attention copies.
+    pub attention_dp: u32,
+    /// Ranks that a sequence is split over.
+    pub context_parallel: u32,
+    /// The way there, before the experts; else the way back.
+    pub before: bool,
+    /// Whether attention's all-reduce is an operator of its own, so that dispatch need not stand for it.
+    pub attention_reduces: bool,
+    /// Whether prompts travel; else decoded tokens.
+    pub prompts: bool,
+    /// The engine, each of which has its own collectives.
+    pub backend: Backend,
+    /// Format of the experts, in which some engines send tokens.
+    pub quant: MoeQuant,
+}
+
+/// What an operator computes.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Work {
+    /// Memory-bound: reads and writes this many bfloat16 elements a token.
+    Elementwise {
+        /// Elements a token.
+        elements: u64,
+    },
+    /// Embedding lookup.
+    Embedding {
+        /// Rows on this GPU.
+        vocabulary: u32,
+        /// Elements of a row.
+        hidden: u32,
+    },
+    /// A matrix product, one row a token.
+    Gemm(GemmShape),
+    /// Prefill attention.
+    ContextAttention(ContextAttentionShape),
+    /// Decode attention.
+    GenerationAttention(GenerationAttentionShape),
+    /// All-reduce by the engine's own kernel.
+    AllReduce {
+        /// Ranks.
+        gpus: u32,
+        /// Elements a token.
+        hidden: u32,
+    },
+    /// Hops through the stages of a pipeline.
+    PointToPoint {
+        /// Stages.
+        stages: u32,
+        /// Elements a token.
+        hidden: u32,
+    },
+    /// Routed experts.
+    Moe(MoeShape),
+    /// Tokens to experts and back.
+    Dispatch(DispatchShape),
+    /// Two branches at the same time: the longer one counts. The operators inside carry the repetitions; the whole runs
+    /// [`Repeats::PASS`].
+    Overlap {
+        /// One branch, one after the other.
+        first: Vec<GraphOperator>,
+        /// The other.
+        second: Vec<GraphOperator>,
+    },
+    /// A fused kernel where it was measured, its parts where not. The operators inside carry the repetitions; the whole
+    /// runs [`Repeats::PASS`].
+    Fallback {
+        /// The fused kernel.
+        fused: Box<GraphOperator>,
+        /// Its parts, one after the other.
+        parts: Vec<GraphOperator>,
+    },
+}
+
+impl GraphOperator {
+    /// An operator on all tokens.
+    pub(super) const fn new(operator: Operator, repeats: Repeats, work: Work) -> Self {
+        Self {
+            operator,
+            repeats,
+            tokens: TokenShare::ALL,
+            work,
+        }
+    }
+
+    /// Bytes of its weights on one GPU, all repetitions together.
+    pub fn weight_bytes(&self) -> f64 {
+        self.work.weight_bytes() * self.repeats.times
+    }
+}
+
+impl Work {
+    fn weight_bytes(&self) -> f64 {
+        match self {
+            Self::Embedding { vocabulary, hidden } => {
+                f64::from(*vocabulary) * f64::from(*hidden) * PLAIN_BYTES
+            }
+            Self::Gemm(shape) => f64::from(shape.n) * f64::from(shape.k) * shape.quant.bytes(),
+            Self::Moe(shape) => shape.weight_bytes(),
+            Self::Elementwise { .. }
+            | Self::ContextAttention(_)
+            | Self::GenerationAttention(_)
+            | Self::AllReduce { .. }
+            | Self::PointToPoint { .. }
+            | Self::Dispatch(_) => 0.0,
+            Self::Overlap { first, second } => {
+                first.iter().chain(second).map(GraphOperator::weight_bytes).sum()
+            }
+            Self::Fallback { parts, .. } => parts.iter().map(GraphOperator::weight_bytes).sum(),
+        }
+    }
+}
+
+impl MoeShape {
+    /// Bytes of the experts' weights on one GPU; what does not divide is rounded down, as the reference does.
+    pub(crate) fn weight_bytes(&self) -> f64 {
+        let matrices = if self.gated { 3 } else { 2 };
+        let elements =
+            u64::from(self.hidden) * u64::from(self.intermediate) * u64::from(self.experts) * matrices;
+        real(elements) * self.quant.bytes() / f64::from(self.moe_ep) / f64::from(self.moe_tp)
+    }
+}
