@@ -8,12 +8,10 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 
-use crate::suite::PEER_VENV;
+use crate::peer::Peer;
 use crate::suite::report::say;
 use crate::workspace::{self, Metadata};
 
-/// The release that we compare with.
-const PEER: &str = "aiconfigurator==0.12.0";
 /// How many times faster the whole run must be.
 const LEAST_WALL_RATIO: f64 = 200.0;
 /// How many times less memory it must take.
@@ -71,15 +69,15 @@ struct Series {
 /// Measures both, prints the table, and fails when we are not as far ahead as promised.
 pub(crate) fn run(args: &BenchPeerArgs) -> anyhow::Result<ExitCode> {
     let target = Metadata::read()?.target_directory;
-    let venv = args.venv.clone().unwrap_or_else(|| target.join(PEER_VENV));
-    install(&venv)?;
+    let peer = Peer::at(args.venv.as_deref())?;
+    peer.install()?;
     build()?;
     let scratch = target.join("peer/results");
     let ours = target.join("release/dgdr-profiler");
     let contestants = [
         Contestant {
             name: "aiconfigurator cli default",
-            program: venv.join("bin/aiconfigurator"),
+            program: peer.program(),
             arguments: peer_arguments(&scratch.join("peer")),
             runs: args.peer_runs,
         },
@@ -96,7 +94,7 @@ pub(crate) fn run(args: &BenchPeerArgs) -> anyhow::Result<ExitCode> {
             runs: args.runs,
         },
     ];
-    let python = venv.join("bin/python");
+    let python = peer.python();
     let mut series = Vec::new();
     for contestant in &contestants {
         // Results of an earlier run must not be found by the next.
@@ -107,36 +105,6 @@ pub(crate) fn run(args: &BenchPeerArgs) -> anyhow::Result<ExitCode> {
         series.push(measure(&python, contestant)?);
     }
     judge(&series)
-}
-
-/// Makes the virtual environment unless the peer is there already.
-fn install(venv: &Path) -> anyhow::Result<()> {
-    if venv.join("bin/aiconfigurator").exists() {
-        return Ok(());
-    }
-    say(&format!("installing {PEER} into {}", venv.display()))?;
-    let made = Command::new("python3")
-        .args(["-m", "venv"])
-        .arg(venv)
-        .status()
-        .context("cannot run python3")?;
-    ensure!(made.success(), "python3 cannot make a venv: install python3-venv");
-    let installed = Command::new(venv.join("bin/python"))
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            PEER,
-        ])
-        .status()
-        .context("cannot run pip")?;
-    ensure!(
-        installed.success(),
-        "pip cannot install {PEER}: check the network"
-    );
-    Ok(())
 }
 
 fn build() -> anyhow::Result<()> {

@@ -11,9 +11,12 @@ mod bench_peer;
 mod codegen;
 #[cfg(feature = "perf-data")]
 mod model_registry;
+#[cfg(feature = "oracle")]
+mod oracle;
+mod peer;
 #[cfg(feature = "perf-data")]
 mod perf_data;
-#[cfg(not(all(feature = "codegen", feature = "perf-data")))]
+#[cfg(not(all(feature = "codegen", feature = "oracle", feature = "perf-data")))]
 mod reexec;
 mod suite;
 mod tidy;
@@ -47,6 +50,13 @@ enum Task {
     Tidy,
     /// Ask aiconfigurator and us the same question, and compare time and memory
     BenchPeer(bench_peer::BenchPeerArgs),
+    /// Ask aiconfigurator's and our performance model the same questions (rebuilds xtask with what that needs)
+    #[cfg(feature = "oracle")]
+    Oracle(oracle::OracleArgs),
+    /// Ask aiconfigurator's and our performance model the same questions (rebuilds xtask with what that needs)
+    #[cfg(not(feature = "oracle"))]
+    #[command(disable_help_flag = true)]
+    Oracle(reexec::PassedArgs),
     /// Run every check that this machine can run
     Test(suite::SuiteArgs),
 }
@@ -74,6 +84,10 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::PerfData(args) => reexec::with_feature("perf-data", "perf-data", args),
         Task::Tidy => tidy::run(&task_names()),
         Task::BenchPeer(args) => bench_peer::run(args),
+        #[cfg(feature = "oracle")]
+        Task::Oracle(args) => oracle::run(args),
+        #[cfg(not(feature = "oracle"))]
+        Task::Oracle(args) => reexec::with_feature("oracle", "oracle", args),
         Task::Test(args) => suite::run(*args),
     }
 }

@@ -12,7 +12,6 @@ pub(crate) mod report;
 mod stages;
 
 use report::Report;
-pub(crate) use stages::PEER_VENV;
 use stages::STAGES;
 
 /// Arguments of `cargo xtask test`.

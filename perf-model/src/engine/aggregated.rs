@@ -166,8 +166,10 @@ impl Engine {
             )
         };
         if q.batch > 1 {
-            let decoding = q.batch.saturating_sub(q.context_tokens.div_ceil(q.isl));
-            let tokens = whole_tokens(u64::from(decoding) + u64::from(q.context_tokens));
+            let prompts = q.context_tokens.div_ceil(q.isl);
+            let decoding = q.batch.saturating_sub(prompts);
+            // A step with room for more prompts than there are requests is that much smaller.
+            let tokens = whole_tokens(u64::from(q.batch) + u64::from(q.context_tokens) - u64::from(prompts));
             return of_step(tokens, Drafting::Some(f64::from(decoding)));
         }
         let context = of_step(q.context_tokens, Drafting::None);

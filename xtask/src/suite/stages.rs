@@ -1,13 +1,13 @@
 //! The stages, in the order in which they run: quick ones first.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
 
 use super::report::{Report, TESTS};
 use super::{Verdict, cargo_test, readme};
-use crate::workspace::{self, Metadata};
+use crate::peer::Peer;
+use crate::workspace;
 
 /// A part of the suite.
 pub(super) struct Stage {
@@ -147,16 +147,13 @@ fn bare(_report: &mut Report) -> anyhow::Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// Where the peer's virtual environment is, below the build directory.
-pub(crate) const PEER_VENV: &str = "peer/venv";
-
 fn perf_data(_report: &mut Report) -> anyhow::Result<Verdict> {
-    let venv = Metadata::read()?.target_directory.join(PEER_VENV);
-    let Some(core) = peer_core(&venv) else {
+    let peer = Peer::at(None)?;
+    let Some(core) = peer.core() else {
         return Ok(Verdict::Skipped(format!(
             "no aiconfigurator-core in {}: make a Python venv there and install aiconfigurator-core==0.12.0 without \
              dependencies",
-            venv.display()
+            peer.folder().display()
         )));
     };
     let core = core.to_string_lossy().into_owned();
@@ -164,15 +161,6 @@ fn perf_data(_report: &mut Report) -> anyhow::Result<Verdict> {
         &["xtask", "perf-data", "--from", &core, "--check"],
         "the committed tables are not what the measurements give",
     )
-}
-
-/// The peer's package inside a virtual environment: its folder with `systems/`.
-fn peer_core(venv: &Path) -> Option<PathBuf> {
-    std::fs::read_dir(venv.join("lib"))
-        .ok()?
-        .filter_map(Result::ok)
-        .map(|python| python.path().join("site-packages/aiconfigurator_core"))
-        .find(|core| core.join("systems").is_dir())
 }
 
 fn cargo(arguments: &[&str], complaint: &str) -> anyhow::Result<Verdict> {

@@ -1,0 +1,136 @@
+//! Our answers.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use dgdr_perf_model::{
+    AggregatedQuery, Backend, ContextQuery, Engine, GenerationQuery, MappingWidths, MemoryBreakdown,
+    MemoryFit, ParallelMapping, PerfDatabase, Precision, PrecisionOverrides, Speculation, SystemSpec,
+    registry,
+};
+
+use super::question::{Answer, Fit, Mode, Platform, Question, Reply};
+
+/// The tables of all measured systems and engines.
+#[derive(Debug)]
+pub(crate) struct Ours {
+    databases: BTreeMap<(&'static str, Backend), PerfDatabase>,
+}
+
+impl Ours {
+    /// Reads the embedded tables.
+    pub(crate) fn read() -> anyhow::Result<Self> {
+        let mut databases = BTreeMap::new();
+        for name in PerfDatabase::measured_systems() {
+            let system = SystemSpec::by_name(name).with_context(|| format!("no system {name}"))?;
+            for backend in Backend::ALL {
+                databases.insert((name, backend), PerfDatabase::embedded(system, backend, None)?);
+            }
+        }
+        Ok(Self { databases })
+    }
+
+    /// What was measured.
+    pub(crate) fn platforms(&self) -> Vec<Platform> {
+        self.databases
+            .iter()
+            .map(|((system, backend), database)| Platform {
+                system,
+                backend: *backend,
+                version: database.version().to_owned(),
+            })
+            .collect()
+    }
+
+    /// Our answer, in the formats that the checkpoint runs in unless `overrides` says otherwise.
+    pub(crate) fn answer(&self, question: &Question, overrides: PrecisionOverrides) -> Reply {
+        let database = self
+            .databases
+            .get(&(question.platform.system, question.platform.backend))
+            .ok_or_else(|| format!("no tables for {}", question.platform.system))?;
+        let model = registry::find(&question.model).ok_or("the model is not in the registry")?;
+        let precision = Precision::infer_with(model, database, overrides).map_err(text)?;
+        let widths = if model.is_mixture_of_experts() {
+            question.mapping
+        } else {
+            MappingWidths {
+                moe_tp: 1,
+                moe_ep: 1,
+                ..question.mapping
+            }
+        };
+        let mapping = ParallelMapping::new(widths).map_err(text)?;
+        let load = question.load;
+        let speculation = if load.nextn == 0 {
+            Speculation::NONE
+        } else {
+            Speculation::new(load.nextn, load.nextn_accepted).map_err(text)?
+        };
+        let engine = Engine::new(database, model, precision, mapping)
+            .map_err(text)?
+            .with_speculation(speculation);
+        let (ttft_ms, tpot_ms, memory) = predict(&engine, question)?;
+        Ok(Answer {
+            ttft_ms,
+            tpot_ms,
+            memory_gib: Some(memory.gib()),
+            fit: match memory.fit() {
+                MemoryFit::Fits => Fit::Fits,
+                MemoryFit::OutOfMemory { .. } => Fit::OutOfMemory,
+                MemoryFit::KvOutOfMemory { .. } => Fit::KvOutOfMemory,
+            },
+            formats: format!(
+                "{}/{}/{}",
+                precision.gemm.name(),
+                precision.kv.name(),
+                precision.fmha.name()
+            ),
+        })
+    }
+}
+
+fn predict(
+    engine: &Engine,
+    question: &Question,
+) -> Result<(Option<f64>, Option<f64>, MemoryBreakdown), String> {
+    let load = question.load;
+    Ok(match question.mode {
+        Mode::StaticCtx => {
+            let run = engine
+                .static_context(ContextQuery {
+                    batch: load.batch,
+                    isl: load.isl,
+                    prefix: load.prefix,
+                })
+                .map_err(text)?;
+            (Some(run.ttft.value.get()), None, run.memory)
+        }
+        Mode::StaticGen => {
+            let run = engine
+                .static_generation(GenerationQuery {
+                    batch: load.batch,
+                    isl: load.isl,
+                    osl: load.osl,
+                })
+                .map_err(text)?;
+            (None, Some(run.tpot.value.get()), run.memory)
+        }
+        Mode::Agg => {
+            let run = engine
+                .aggregated(AggregatedQuery {
+                    batch: load.batch,
+                    isl: load.isl,
+                    osl: load.osl,
+                    prefix: load.prefix,
+                    context_tokens: load.context_tokens,
+                })
+                .map_err(text)?;
+            (Some(run.ttft.value.get()), Some(run.tpot.value.get()), run.memory)
+        }
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
