@@ -7,7 +7,7 @@ use dgdr_perf_model::{Backend, SystemSpec};
 
 use crate::encode::{FileHeader, packed_file};
 use crate::sources::DataTree;
-use crate::table::{NCCL_TABLE, Table, engine_tables};
+use crate::table::{NCCL_TABLE, Table, TableSpec, engine_tables};
 use crate::{lanes, verify};
 
 /// The release that the tables are taken from, as recorded in them.
@@ -44,21 +44,25 @@ pub struct Share {
 pub fn pack_system(tree: &DataTree, name: &str) -> anyhow::Result<Vec<Pack>> {
     let system =
         SystemSpec::by_name(name).with_context(|| format!("system `{name}` is not in the catalogue"))?;
+    let specs: Vec<&TableSpec> = engine_tables().collect();
     let mut packs = Vec::new();
     for backend in Backend::ALL {
         let version = tree.current_version(name, backend)?;
         let mut tables = Vec::new();
-        for spec in engine_tables() {
-            let sources = tree.engine_sources(name, backend, &version, spec)?;
-            let lanes = tree.lane_policy(backend, &version, system);
-            if let Some(table) = Table::merge(spec, &sources, system, &lanes)? {
-                tables.push(table);
+        let lanes = tree.lane_policy(backend, &version, system);
+        for forms in specs.chunk_by(|a, b| a.name == b.name) {
+            let mut files = Vec::new();
+            for form in forms {
+                let sources = tree.engine_sources(name, backend, &version, form)?;
+                files.extend(sources.into_iter().map(|source| (*form, source)));
             }
+            tables.extend(Table::merge(&files, system, &lanes)?);
         }
         packs.push(pack(name, backend.name(), version, &tables)?);
     }
     let (version, sources) = tree.nccl_sources(name)?;
-    let nccl = Table::merge(&NCCL_TABLE, &sources, system, &lanes::Policy::Alphabetical)?
+    let files: Vec<_> = sources.into_iter().map(|source| (&NCCL_TABLE, source)).collect();
+    let nccl = Table::merge(&files, system, &lanes::Policy::Alphabetical)?
         .with_context(|| format!("`{name}` has no NCCL measurements"))?;
     packs.push(pack(name, "nccl", version, &[nccl])?);
     Ok(packs)

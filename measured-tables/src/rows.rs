@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
@@ -17,10 +17,11 @@ pub(crate) struct Rows {
     numbers: BTreeMap<&'static str, Vec<u32>>,
     texts: BTreeMap<&'static str, Vec<u32>>,
     words: Vec<String>,
-    latencies: Vec<f64>,
+    reals: BTreeMap<&'static str, Vec<f64>>,
+    rows: usize,
 }
 
-/// The columns to read besides `latency`.
+/// The columns to read besides latencies.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Columns {
     /// Columns of counts.
@@ -29,12 +30,25 @@ pub(crate) struct Columns {
     pub(crate) texts: &'static [&'static str],
 }
 
+/// Columns of latencies. Files of collectives that have two halves have no single one.
+const LATENCIES: [&str; 7] = [
+    LATENCY,
+    "dispatch_transmit_us",
+    "dispatch_notify_us",
+    "combine_transmit_us",
+    "combine_notify_us",
+    "dispatch_avg_t_us",
+    "combine_avg_t_us",
+];
+
+const LATENCY: &str = "latency";
+
 /// Columns that older files lack, with what stands for them.
 const NUMBER_DEFAULTS: [(&str, u32); 1] = [("window_size", 0)];
 const TEXT_DEFAULTS: [(&str, &str); 1] = [("backend", "")];
 
 impl Rows {
-    /// Reads `columns` and `latency` (milliseconds) of a file.
+    /// Reads `columns` and the latencies of a file.
     pub(crate) fn read(path: &Path, columns: Columns) -> anyhow::Result<Self> {
         let context = || format!("reading {}", path.display());
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).with_context(context)?)
@@ -43,7 +57,7 @@ impl Rows {
             .numbers
             .iter()
             .chain(columns.texts)
-            .chain(&["latency"])
+            .chain(&LATENCIES)
             .copied();
         let mask = ProjectionMask::columns(builder.parquet_schema(), names);
         let reader = builder
@@ -61,7 +75,7 @@ impl Rows {
 
     /// Number of rows.
     pub(crate) fn len(&self) -> usize {
-        self.latencies.len()
+        self.rows
     }
 
     /// A count.
@@ -77,9 +91,18 @@ impl Rows {
             .map_or("", String::as_str)
     }
 
-    /// Milliseconds.
+    /// The latency, in the unit of the file; not a number where it has none.
     pub(crate) fn latency(&self, row: usize) -> f64 {
-        self.latencies[row]
+        self.real(LATENCY, row)
+    }
+
+    /// One of several latencies, in the unit of the file; not a number where it has none.
+    pub(crate) fn real(&self, column: &str, row: usize) -> f64 {
+        self.reals
+            .get(column)
+            .and_then(|values| values.get(row))
+            .copied()
+            .unwrap_or(f64::NAN)
     }
 
     fn append(&mut self, batch: &RecordBatch, columns: Columns) -> anyhow::Result<()> {
@@ -99,11 +122,20 @@ impl Rows {
             };
             self.texts.entry(name).or_default().extend(values);
         }
-        let latency = batch.column_by_name("latency").context("no column `latency`")?;
-        let latency = latency
-            .as_primitive_opt::<Float64Type>()
-            .context("column `latency` is not of doubles")?;
-        self.latencies.extend_from_slice(latency.values());
+        for name in LATENCIES {
+            let Some(column) = batch.column_by_name(name) else {
+                continue;
+            };
+            let values = column
+                .as_primitive_opt::<Float64Type>()
+                .with_context(|| format!("column `{name}` is not of doubles"))?;
+            self.reals
+                .entry(name)
+                .or_default()
+                .extend_from_slice(values.values());
+        }
+        ensure!(!self.reals.is_empty(), "no column `{LATENCY}`");
+        self.rows += batch.num_rows();
         Ok(())
     }
 

@@ -1,8 +1,11 @@
 //! The tables: which columns make their keys and axes, and the merge of measurement files into one.
 
+mod all_to_all;
 mod attention;
 mod comm;
+mod expert_compute;
 mod gemm;
+mod moe;
 mod quantize;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +17,7 @@ use crate::lanes::{self, Density, Policy};
 use crate::rows::{Columns, Rows};
 use crate::sources::Source;
 
-/// What a table is made of.
+/// What a table is made of; several of one name, one after the other, where files of several forms make one table.
 #[derive(Debug)]
 pub(crate) struct TableSpec {
     /// Its name in the packed file.
@@ -83,6 +86,9 @@ pub(crate) fn engine_tables() -> impl Iterator<Item = &'static TableSpec> {
         .chain(&attention::TABLES)
         .chain(&comm::TABLES)
         .chain(&quantize::TABLES)
+        .chain(&moe::TABLES)
+        .chain(&all_to_all::TABLES)
+        .chain(&expert_compute::TABLES)
 }
 
 fn text(rows: &Rows, column: &str, row: usize) -> Part {
@@ -92,21 +98,23 @@ fn text(rows: &Rows, column: &str, row: usize) -> Part {
 type Merged = BTreeMap<Vec<Part>, Slice>;
 
 impl Table {
-    /// Merges measurement files: the first measurement of a coordinate stands, so that later files only fill holes.
-    /// None where nothing was measured.
+    /// Merges measurement files, each with its form: the first measurement of a coordinate stands, so that later files
+    /// only fill holes. None where nothing was measured.
     pub(crate) fn merge(
-        spec: &'static TableSpec,
-        sources: &[Source],
+        files: &[(&'static TableSpec, Source)],
         system: &SystemSpec,
         policy: &Policy,
     ) -> anyhow::Result<Option<Self>> {
+        let Some((spec, _)) = files.first() else {
+            return Ok(None);
+        };
         let mut merged = Merged::new();
         let mut own = BTreeMap::new();
         let mut labels = Vec::new();
-        for source in sources {
-            let rows = Rows::read(&source.path, spec.read)?;
-            let added = absorb(&mut merged, spec, source, &rows, system)?;
-            if added > 0 {
+        for (form, source) in files {
+            let rows = Rows::read(&source.path, form.read)?;
+            let added = absorb(&mut merged, form, source, &rows, system)?;
+            if added > 0 && !labels.contains(&source.label) {
                 labels.push(source.label.clone());
             }
             if source.own {
