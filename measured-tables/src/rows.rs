@@ -18,7 +18,7 @@ pub(crate) struct Rows {
     texts: BTreeMap<&'static str, Vec<u32>>,
     words: Vec<String>,
     reals: BTreeMap<&'static str, Vec<f64>>,
-    rows: usize,
+    count: usize,
 }
 
 /// The columns to read besides latencies.
@@ -75,7 +75,7 @@ impl Rows {
 
     /// Number of rows.
     pub(crate) fn len(&self) -> usize {
-        self.rows
+        self.count
     }
 
     /// A count.
@@ -135,7 +135,7 @@ impl Rows {
                 .extend_from_slice(values.values());
         }
         ensure!(!self.reals.is_empty(), "no column `{LATENCY}`");
-        self.rows += batch.num_rows();
+        self.count += batch.num_rows();
         Ok(())
     }
 

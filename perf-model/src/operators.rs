@@ -12,6 +12,7 @@ mod generation_attention;
 mod grid_slice;
 mod hold;
 mod miss;
+mod moe;
 mod nccl;
 pub mod roofline;
 mod scaling;
@@ -23,6 +24,7 @@ pub use context_attention::{ContextAttentionCost, ContextAttentionShape, Context
 pub use gemm::{GemmCost, GemmShape};
 pub use generation_attention::{GenerationAttentionCost, GenerationAttentionShape, GenerationTokens};
 pub use miss::OperatorMiss;
+pub use moe::MoeCost;
 pub use nccl::{Collective, NcclCost};
 pub use step::StepShape;
 

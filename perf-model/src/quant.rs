@@ -126,11 +126,17 @@ pub enum MoeQuant {
     /// MXFP4 weights, MXFP8 activations.
     #[serde(rename = "w4a8_mxfp4_mxfp8")]
     W4a8Mxfp4Mxfp8,
+    /// The same by TensorRT-LLM's kernel inside SGLang.
+    #[serde(rename = "w4a8_mxfp4_mxfp8_trtllm")]
+    W4a8Mxfp4Mxfp8Trtllm,
+    /// MXFP4 weights, 16-bit activations, by CUTLASS inside SGLang.
+    #[serde(rename = "w4a16_mxfp4_cutlass")]
+    W4a16Mxfp4Cutlass,
 }
 
 impl MoeQuant {
     /// All formats.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Bfloat16,
         Self::Fp8,
         Self::Fp8Block,
@@ -140,6 +146,8 @@ impl MoeQuant {
         Self::W4afp8,
         Self::W4a16Mxfp4,
         Self::W4a8Mxfp4Mxfp8,
+        Self::W4a8Mxfp4Mxfp8Trtllm,
+        Self::W4a16Mxfp4Cutlass,
     ];
 
     /// The name used in tables and on the command line.
@@ -154,6 +162,8 @@ impl MoeQuant {
             Self::W4afp8 => "w4afp8",
             Self::W4a16Mxfp4 => "w4a16_mxfp4",
             Self::W4a8Mxfp4Mxfp8 => "w4a8_mxfp4_mxfp8",
+            Self::W4a8Mxfp4Mxfp8Trtllm => "w4a8_mxfp4_mxfp8_trtllm",
+            Self::W4a16Mxfp4Cutlass => "w4a16_mxfp4_cutlass",
         }
     }
 
@@ -167,7 +177,12 @@ impl MoeQuant {
         match self {
             Self::Bfloat16 => 2.0,
             Self::Fp8 | Self::Fp8Block => 1.0,
-            Self::Int4Wo | Self::W4afp8 | Self::W4a16Mxfp4 | Self::W4a8Mxfp4Mxfp8 => 0.5,
+            Self::Int4Wo
+            | Self::W4afp8
+            | Self::W4a16Mxfp4
+            | Self::W4a16Mxfp4Cutlass
+            | Self::W4a8Mxfp4Mxfp8
+            | Self::W4a8Mxfp4Mxfp8Trtllm => 0.5,
             Self::Nvfp4 | Self::W4a16Nvfp4 => 0.5625,
         }
     }
@@ -175,8 +190,12 @@ impl MoeQuant {
     /// The tensor-core rate it computes at.
     pub const fn rate(self) -> ComputeRate {
         match self {
-            Self::Bfloat16 | Self::Int4Wo | Self::W4a16Mxfp4 | Self::W4a16Nvfp4 => ComputeRate::Bfloat16,
-            Self::Fp8 | Self::Fp8Block | Self::W4afp8 | Self::W4a8Mxfp4Mxfp8 => ComputeRate::Fp8,
+            Self::Bfloat16 | Self::Int4Wo | Self::W4a16Mxfp4 | Self::W4a16Mxfp4Cutlass | Self::W4a16Nvfp4 => {
+                ComputeRate::Bfloat16
+            }
+            Self::Fp8 | Self::Fp8Block | Self::W4afp8 | Self::W4a8Mxfp4Mxfp8 | Self::W4a8Mxfp4Mxfp8Trtllm => {
+                ComputeRate::Fp8
+            }
             Self::Nvfp4 => ComputeRate::Fp4,
         }
     }

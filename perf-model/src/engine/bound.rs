@@ -2,8 +2,8 @@
 
 use crate::graph::{GraphOperator, Operator, Repeats, TokenBasis, TokenShare, Work};
 use crate::operators::{
-    self, AllReduceCost, ContextAttentionCost, GemmCost, GenerationAttentionCost, OperatorMiss, PointToPoint,
-    StepShape,
+    self, AllReduceCost, ContextAttentionCost, GemmCost, GenerationAttentionCost, MoeCost, OperatorMiss,
+    PointToPoint, StepShape,
 };
 use crate::provenance::OperatorLatency;
 use crate::system::SystemSpec;
@@ -24,6 +24,7 @@ enum Cost {
         elements: u64,
     },
     Gemm(GemmCost),
+    Moe(MoeCost),
     ContextAttention(ContextAttentionCost),
     GenerationAttention(GenerationAttentionCost),
     AllReduce {
@@ -60,9 +61,11 @@ impl BoundOperator {
     pub(super) fn grows_with_sequence(&self) -> bool {
         match &self.cost {
             Cost::ContextAttention(_) | Cost::GenerationAttention(_) => true,
-            Cost::Elementwise { .. } | Cost::Gemm(_) | Cost::AllReduce { .. } | Cost::PointToPoint { .. } => {
-                false
-            }
+            Cost::Elementwise { .. }
+            | Cost::Gemm(_)
+            | Cost::Moe(_)
+            | Cost::AllReduce { .. }
+            | Cost::PointToPoint { .. } => false,
             Cost::Overlap { first, second } => first.iter().chain(second).any(Self::grows_with_sequence),
             Cost::Fallback { fused, parts } => fused
                 .iter()
@@ -82,6 +85,7 @@ impl BoundOperator {
         match &self.cost {
             Cost::Elementwise { elements } => Ok(operators::elementwise(system, tokens, *elements)),
             Cost::Gemm(cost) => cost.latency(tokens),
+            Cost::Moe(cost) => cost.latency(tokens),
             Cost::ContextAttention(cost) => cost.latency(step.context_tokens()),
             Cost::GenerationAttention(cost) => cost.latency(step.generation_tokens()),
             Cost::AllReduce { cost, hidden } => cost.latency(tokens * hidden),
@@ -132,7 +136,7 @@ impl Cost {
                 stages: *stages,
                 hidden: u64::from(*hidden),
             },
-            Work::Moe(shape) => return Err(database.not_yet("moe", shape)),
+            Work::Moe(shape) => Self::Moe(database.moe(*shape)?),
             Work::Dispatch(shape) => return Err(database.not_yet("moe_dispatch", shape)),
             Work::Overlap { first, second } => Self::Overlap {
                 first: bind_all(database, first)?,

@@ -92,6 +92,8 @@ impl TokenShare {
 /// How unevenly tokens choose experts in a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WorkloadDistribution {
+    /// Every expert is chosen as often.
+    Balanced,
     /// A power law with exponent 1.01.
     PowerLaw101,
     /// A power law with exponent 1.2.
@@ -99,9 +101,13 @@ pub enum WorkloadDistribution {
 }
 
 impl WorkloadDistribution {
+    /// All distributions.
+    pub const ALL: [Self; 3] = [Self::Balanced, Self::PowerLaw101, Self::PowerLaw12];
+
     /// The name used in tables.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Balanced => "balanced",
             Self::PowerLaw101 => "power_law_1.01",
             Self::PowerLaw12 => "power_law_1.2",
         }
@@ -260,11 +266,15 @@ impl Work {
 }
 
 impl MoeShape {
+    /// Weight matrices of an expert.
+    pub(crate) const fn matrices(&self) -> u64 {
+        if self.gated { 3 } else { 2 }
+    }
+
     /// Bytes of the experts' weights on one GPU; what does not divide is rounded down, as the reference does.
     pub(crate) fn weight_bytes(&self) -> f64 {
-        let matrices = if self.gated { 3 } else { 2 };
         let elements =
-            u64::from(self.hidden) * u64::from(self.intermediate) * u64::from(self.experts) * matrices;
+            u64::from(self.hidden) * u64::from(self.intermediate) * u64::from(self.experts) * self.matrices();
         real(elements) * self.quant.bytes() / f64::from(self.moe_ep) / f64::from(self.moe_tp)
     }
 }

@@ -93,12 +93,36 @@ impl Curve {
             }
         })
     }
+
+    /// Linear between points; beyond them, at the share of the `roofline` that the nearest end reaches.
+    ///
+    /// None where the roofline is no time at all, and below a curve of a single point, from which no slope is known.
+    pub(super) fn held(&self, tokens: u64, roofline: impl Fn(u64) -> f64) -> Option<OperatorLatency> {
+        if let Some(found) = self.inside(tokens) {
+            return Some(found);
+        }
+        let end = if tokens < self.keys[0] {
+            0
+        } else {
+            self.keys.len() - 1
+        };
+        if self.keys.len() == 1 && tokens < self.keys[0] {
+            return None;
+        }
+        let (here, there) = (roofline(tokens), roofline(self.keys[end]));
+        (here > 0.0 && there > 0.0).then(|| OperatorLatency {
+            ms: self.ms[end] * here / there,
+            source: Source::extrapolated(Axis::Tokens, self.keys[end], tokens),
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use approx::assert_relative_eq;
     use proptest::prelude::*;
+
+    use dgdr_units::real;
 
     use super::Curve;
     use crate::{Axis, OperatorLatency, Source};
@@ -123,6 +147,21 @@ mod tests {
         assert_relative_eq!(at(80).ms, 4.0);
         assert_eq!(at(80).source, Source::extrapolated(Axis::Tokens, 40, 80));
         assert_eq!(curve().inside(41), None);
+    }
+
+    #[test]
+    fn a_held_curve_follows_the_roofline_from_its_nearest_end() {
+        let square = |tokens: u64| real(tokens * tokens);
+        assert_relative_eq!(curve().held(5, square).unwrap().ms, 0.25);
+        assert_relative_eq!(curve().held(80, square).unwrap().ms, 8.0);
+        assert_relative_eq!(curve().held(30, square).unwrap().ms, 2.5);
+        assert_eq!(curve().held(0, square), None);
+        let single = Curve {
+            keys: [10].into(),
+            ms: [1.0].into(),
+        };
+        assert_eq!(single.held(9, square), None);
+        assert_relative_eq!(single.held(20, square).unwrap().ms, 4.0);
     }
 
     proptest! {

@@ -36,6 +36,15 @@ pub enum OperatorMiss {
     Table(#[from] TableError),
 }
 
+/// Key columns of names, besides the formats.
+const TEXT_COLUMNS: [&str; 5] = [
+    "op_name",
+    "distribution",
+    "kernel_source",
+    "comm_backend",
+    "phase",
+];
+
 /// Tables with the system and engine on which they were measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measured<'a> {
@@ -91,7 +100,7 @@ fn available(directory: &Directory) -> String {
                     "lane" => usize::try_from(value)
                         .ok()
                         .and_then(|lane| directory.lanes().get(lane).cloned()),
-                    name if name.ends_with("dtype") || name == "op_name" => {
+                    name if name.ends_with("dtype") || TEXT_COLUMNS.contains(&name) => {
                         directory.text(value).map(str::to_owned)
                     }
                     _ => None,

@@ -3,7 +3,11 @@
 //!
 //! Formulas: those of AIConfigurator 0.12.
 
+mod experts;
+
 use dgdr_units::real;
+
+pub use experts::moe;
 
 use crate::quant::ComputeRate;
 use crate::{FmhaQuant, GemmQuant, KvQuant, SystemSpec};

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::embedded::{EMBEDDED, NCCL, Packed};
 use super::error::TableError;
 use super::packed_file::{Header, PackedFile};
+use crate::graph::MoeShape;
 use crate::operators::{
     AllReduceCost, Collective, ContextAttentionCost, ContextAttentionShape, GemmCost, GemmShape,
-    GenerationAttentionCost, GenerationAttentionShape, Measured, NcclCost, OperatorMiss,
+    GenerationAttentionCost, GenerationAttentionShape, Measured, MoeCost, NcclCost, OperatorMiss,
 };
 use crate::{Backend, SystemSpec};
 
@@ -152,6 +153,14 @@ impl PerfDatabase {
             ..self.engine()
         };
         NcclCost::resolve(measured, collective, gpus)
+    }
+
+    /// Cost of a layer's routed experts.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when its format, sizes or split were not measured.
+    pub fn moe(&self, shape: MoeShape) -> Result<MoeCost, OperatorMiss> {
+        MoeCost::resolve(self.engine(), shape)
     }
 
     pub(crate) fn not_yet(&self, operator: &'static str, wanted: &impl std::fmt::Debug) -> OperatorMiss {
