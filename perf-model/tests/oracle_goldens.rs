@@ -104,6 +104,7 @@ impl Row {
             attention_dp: self.attention_dp,
             moe_tp: if experts { self.moe_tp } else { 1 },
             moe_ep: if experts { self.moe_ep } else { 1 },
+            cp: 1,
         })
         .unwrap()
     }

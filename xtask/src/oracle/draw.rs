@@ -141,6 +141,7 @@ fn mapping(dice: &mut Dice, experts: bool) -> MappingWidths {
             attention_dp,
             moe_tp: 1,
             moe_ep: 1,
+            cp: 1,
         };
     }
     let (tp, moe_tp) = match dice.up_to(5) {
@@ -159,6 +160,7 @@ fn mapping(dice: &mut Dice, experts: bool) -> MappingWidths {
         attention_dp: stage / tp,
         moe_tp,
         moe_ep: stage / moe_tp,
+        cp: 1,
     }
 }
 

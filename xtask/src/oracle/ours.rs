@@ -80,10 +80,11 @@ impl Ours {
                 MemoryFit::KvOutOfMemory { .. } => Fit::KvOutOfMemory,
             },
             formats: format!(
-                "{}/{}/{}",
+                "{}/{}/{}/{}",
                 precision.gemm.name(),
                 precision.kv.name(),
-                precision.fmha.name()
+                precision.fmha.name(),
+                precision.moe.name()
             ),
         })
     }

@@ -111,6 +111,7 @@ impl Question {
             attention_dp,
             moe_tp,
             moe_ep,
+            cp: _,
         } = self.mapping;
         format!("tp{tp} pp{pp} dp{attention_dp} etp{moe_tp} ep{moe_ep}")
     }
