@@ -82,6 +82,18 @@ impl MemoryModel {
     }
 }
 
+impl GraphQuery<'_> {
+    /// Bytes of the activations of a step of `tokens` tokens, none of them a draft.
+    ///
+    /// # Errors
+    /// [`PerfModelError::WidthNotCovered`] for a tensor-parallel width without a factor.
+    pub fn activation_bytes(self, tokens: u32) -> Result<f64, PerfModelError> {
+        let overhead = RuntimeOverhead::of(self.backend);
+        let plain = activations_per_token(self)? * f64::from(tokens);
+        Ok(plain.max(overhead.least_activations) * overhead.activations)
+    }
+}
+
 /// Bytes that one token of a step takes: a factor on the width of attention and, where experts' inputs are scaled by
 /// block, the scales (one of 4 bytes a block of 128 elements) of the tokens of every expert.
 fn activations_per_token(q: GraphQuery<'_>) -> Result<f64, PerfModelError> {

@@ -121,7 +121,7 @@ impl GraphQuery<'_> {
     pub(super) const fn point_to_point(&self) -> GraphOperator {
         GraphOperator::new(
             Operator::POINT_TO_POINT,
-            Repeats::STEP,
+            Repeats::PASS,
             Work::PointToPoint {
                 stages: self.mapping.widths().pp,
                 hidden: self.model.hidden,

@@ -1,0 +1,141 @@
+//! The operators, weights and caches of every known model against the reference predictor's (see `data/README.md`).
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test's helper cannot unwrap fails the test"
+)]
+
+mod upstream_graphs {
+    pub(crate) mod golden;
+    pub(crate) mod ours;
+}
+
+use std::collections::BTreeMap;
+
+use dgdr_perf_model::graph::{OperatorGraph, Phase};
+use dgdr_perf_model::{ModelFamily, SystemSpec, registry};
+
+use upstream_graphs::golden::{Case, Golden, Op, Sizes};
+use upstream_graphs::ours;
+
+/// Families whose operators are not described yet.
+const PENDING: &[ModelFamily] = &[
+    ModelFamily::DeepSeek,
+    ModelFamily::DeepSeekSparse,
+    ModelFamily::DeepSeekV4,
+    ModelFamily::KimiK3,
+    ModelFamily::NemotronNas,
+    ModelFamily::NemotronH,
+    ModelFamily::HybridMixture,
+    ModelFamily::GatedLinear,
+    ModelFamily::Vision,
+    ModelFamily::Gemma4,
+    ModelFamily::MinimaxM3,
+];
+
+/// Families whose operators do not know of context parallelism yet.
+const WITHOUT_CONTEXT_PARALLELISM: &[ModelFamily] = &[
+    ModelFamily::Dense,
+    ModelFamily::MixtureOfExperts,
+    ModelFamily::DeepSeek,
+    ModelFamily::DeepSeekSparse,
+    ModelFamily::DeepSeekV4,
+    ModelFamily::HybridMixture,
+    ModelFamily::Vision,
+    ModelFamily::Gemma4,
+];
+
+/// Models that cannot be compared, and why.
+const APART: &[(&str, &str)] = &[];
+
+/// Differences that are shown of each family.
+const SHOWN: usize = 12;
+
+fn is_pending(case: &Case, family: ModelFamily) -> bool {
+    PENDING.contains(&family)
+        || (case.mapping.widths().cp > 1 && WITHOUT_CONTEXT_PARALLELISM.contains(&family))
+        || APART.iter().any(|(model, _)| *model == case.model)
+}
+
+/// What differs between two lists, in words.
+fn list_differences(expected: &[Op], found: &[Op]) -> Vec<String> {
+    let mut differences: Vec<String> = expected
+        .iter()
+        .zip(found)
+        .filter(|(expected, found)| expected != found)
+        .map(|(expected, found)| format!("{found}\n      instead of {expected}"))
+        .collect();
+    let shared = expected.len().min(found.len());
+    differences.extend(expected[shared..].iter().map(|op| format!("{op} is missing")));
+    differences.extend(found[shared..].iter().map(|op| format!("{op} is too many")));
+    differences
+}
+
+fn size_differences(expected: &Sizes, found: &Sizes) -> Vec<String> {
+    expected
+        .named()
+        .into_iter()
+        .zip(found.named())
+        .filter(|((_, expected), (_, found))| (expected - found).abs() > 1e-9 * expected.abs() + 0.5)
+        .map(|((name, expected), (_, found))| format!("{name} {found} instead of {expected}"))
+        .collect()
+}
+
+fn differences(case: &Case, golden: &Golden) -> Vec<String> {
+    let model = registry::find(&case.model).unwrap();
+    let query = case.query(model, SystemSpec::by_name(&case.system).unwrap());
+    let graph = OperatorGraph::of(query);
+    match (&case.answer, graph) {
+        (Err(_), Err(_)) => Vec::new(),
+        (Err(_), Ok(_)) if case.is_about_experts(model) => Vec::new(),
+        (Err(reason), Ok(_)) => vec![format!("answered, though the reference says `{reason}`")],
+        (Ok(_), Err(error)) => vec![format!("refused: {error}")],
+        (Ok(answer), Ok(graph)) => {
+            let scale = ours::DraftScale {
+                layers: model.layers,
+                drafted: case.drafted,
+            };
+            let mut differences = Vec::new();
+            for (phase, list) in [
+                (Phase::Context, answer.context),
+                (Phase::Generation, answer.generation),
+            ] {
+                let found = ours::list(graph.phase(phase), phase, scale);
+                differences.extend(list_differences(&golden.list(list), &found));
+            }
+            differences.extend(size_differences(&answer.sizes, &ours::sizes(&graph, query)));
+            differences
+        }
+    }
+}
+
+#[test]
+fn every_operator_list_is_the_reference_s() {
+    let golden = Golden::read();
+    let mut wrong: BTreeMap<ModelFamily, Vec<String>> = BTreeMap::new();
+    let (mut compared, mut pending) = (0, 0);
+    for case in &golden.cases {
+        let family = registry::find(&case.model).unwrap().family;
+        if is_pending(case, family) {
+            pending += 1;
+            continue;
+        }
+        compared += 1;
+        let differences = differences(case, &golden);
+        wrong.entry(family).or_default().extend(
+            differences
+                .into_iter()
+                .map(|what| format!("  {case}:\n    {what}")),
+        );
+    }
+    wrong.retain(|_, differences| !differences.is_empty());
+    println!("{compared} graphs compared, {pending} pending");
+    assert!(compared > 900);
+    let report: Vec<String> = wrong
+        .iter()
+        .map(|(family, all)| {
+            let shown = &all[..all.len().min(SHOWN)];
+            format!("{family:?}: {} differences\n{}", all.len(), shown.join("\n"))
+        })
+        .collect();
+    assert!(report.is_empty(), "{}", report.join("\n"));
+}
