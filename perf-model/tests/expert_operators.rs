@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use dgdr_perf_model::graph::{MoeShape, WorkloadDistribution};
+use dgdr_perf_model::graph::{DispatchShape, MoeShape, WorkloadDistribution};
 use dgdr_perf_model::operators::OperatorMiss;
 use dgdr_perf_model::{Backend, MoeQuant, OperatorLatency, PerfDatabase, SourceKind, SystemSpec};
 
@@ -52,6 +52,7 @@ impl Question {
     fn answer(&self) -> Answer {
         match self.operator.as_str() {
             "moe" => self.moe(),
+            "dispatch" => self.dispatch(),
             other => unreachable!("operator `{other}` is not asked about"),
         }
     }
@@ -70,6 +71,24 @@ impl Question {
             gated: self.flag("gated"),
         };
         self.database.moe(shape)?.latency(self.tokens())
+    }
+
+    fn dispatch(&self) -> Answer {
+        let shape = DispatchShape {
+            hidden: self.size("h"),
+            per_token: self.size("k"),
+            experts: self.size("E"),
+            moe_tp: self.size("tp"),
+            moe_ep: self.size("ep"),
+            attention_dp: self.size("dp"),
+            context_parallel: self.size("cp"),
+            before: self.flag("before"),
+            attention_reduces: self.flag("reduces"),
+            prompts: self.flag("prompts"),
+            backend: self.database.backend(),
+            quant: self.quant(),
+        };
+        self.database.dispatch(shape)?.latency(self.tokens())
     }
 }
 
@@ -135,18 +154,20 @@ fn experts_and_exchanges_cost_what_the_reference_says() {
     println!("{asked:?}, worst relative error {worst:.2e}");
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
     // The file asks about all of it: points, segments, tails, and shapes that nobody measured.
-    for (operator, sources) in [(
-        "moe",
-        [
+    for operator in ["moe", "dispatch"] {
+        for source in [
             Some(SourceKind::Measured),
             Some(SourceKind::Interpolated),
             Some(SourceKind::Extrapolated),
-            None,
-        ],
-    )] {
-        for source in sources {
+        ] {
             let count = asked.get(&(operator.to_owned(), source)).copied().unwrap_or(0);
             assert!(count >= 10, "{operator} {source:?}: {count}");
         }
     }
+    let misses: usize = asked
+        .iter()
+        .filter(|((_, source), _)| source.is_none())
+        .map(|(_, count)| count)
+        .sum();
+    assert!(misses >= 50, "{misses}");
 }

@@ -2,8 +2,8 @@
 
 use crate::graph::{GraphOperator, Operator, Repeats, TokenBasis, TokenShare, Work};
 use crate::operators::{
-    self, AllReduceCost, ContextAttentionCost, GemmCost, GenerationAttentionCost, MoeCost, OperatorMiss,
-    PointToPoint, StepShape,
+    self, AllReduceCost, ContextAttentionCost, DispatchCost, GemmCost, GenerationAttentionCost, MoeCost,
+    OperatorMiss, PointToPoint, StepShape,
 };
 use crate::provenance::OperatorLatency;
 use crate::system::SystemSpec;
@@ -25,6 +25,7 @@ enum Cost {
     },
     Gemm(GemmCost),
     Moe(MoeCost),
+    Dispatch(DispatchCost),
     ContextAttention(ContextAttentionCost),
     GenerationAttention(GenerationAttentionCost),
     AllReduce {
@@ -64,6 +65,7 @@ impl BoundOperator {
             Cost::Elementwise { .. }
             | Cost::Gemm(_)
             | Cost::Moe(_)
+            | Cost::Dispatch(_)
             | Cost::AllReduce { .. }
             | Cost::PointToPoint { .. } => false,
             Cost::Overlap { first, second } => first.iter().chain(second).any(Self::grows_with_sequence),
@@ -86,6 +88,7 @@ impl BoundOperator {
             Cost::Elementwise { elements } => Ok(operators::elementwise(system, tokens, *elements)),
             Cost::Gemm(cost) => cost.latency(tokens),
             Cost::Moe(cost) => cost.latency(tokens),
+            Cost::Dispatch(cost) => cost.latency(tokens),
             Cost::ContextAttention(cost) => cost.latency(step.context_tokens()),
             Cost::GenerationAttention(cost) => cost.latency(step.generation_tokens()),
             Cost::AllReduce { cost, hidden } => cost.latency(tokens * hidden),
@@ -137,7 +140,7 @@ impl Cost {
                 hidden: u64::from(*hidden),
             },
             Work::Moe(shape) => Self::Moe(database.moe(*shape)?),
-            Work::Dispatch(shape) => return Err(database.not_yet("moe_dispatch", shape)),
+            Work::Dispatch(shape) => Self::Dispatch(database.dispatch(*shape)?),
             Work::Overlap { first, second } => Self::Overlap {
                 first: bind_all(database, first)?,
                 second: bind_all(database, second)?,

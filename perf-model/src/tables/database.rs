@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::embedded::{EMBEDDED, NCCL, Packed};
 use super::error::TableError;
 use super::packed_file::{Header, PackedFile};
-use crate::graph::MoeShape;
+use crate::graph::{DispatchShape, MoeShape};
 use crate::operators::{
-    AllReduceCost, Collective, ContextAttentionCost, ContextAttentionShape, GemmCost, GemmShape,
-    GenerationAttentionCost, GenerationAttentionShape, Measured, MoeCost, NcclCost, OperatorMiss,
+    AllReduceCost, Collective, ContextAttentionCost, ContextAttentionShape, DispatchCost, GemmCost,
+    GemmShape, GenerationAttentionCost, GenerationAttentionShape, Measured, MoeCost, NcclCost, OperatorMiss,
 };
 use crate::{Backend, SystemSpec};
 
@@ -163,8 +163,12 @@ impl PerfDatabase {
         MoeCost::resolve(self.engine(), shape)
     }
 
-    pub(crate) fn not_yet(&self, operator: &'static str, wanted: &impl std::fmt::Debug) -> OperatorMiss {
-        self.engine().not_measured(operator, format!("{wanted:?}"))
+    /// Cost of sending tokens to their experts, or back.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when the collectives of so many ranks were not measured.
+    pub fn dispatch(&self, shape: DispatchShape) -> Result<DispatchCost, OperatorMiss> {
+        DispatchCost::resolve(self, shape)
     }
 
     fn engine(&self) -> Measured<'_> {
