@@ -14,10 +14,12 @@ mod stages;
 
 use crate::backend::Backend;
 use crate::error::PerfModelError;
-use crate::graph::{GraphQuery, OperatorGraph};
+use crate::graph::{GraphOperator, GraphQuery, OperatorGraph};
 use crate::mapping::ParallelMapping;
 use crate::memory::{MemoryFraction, MemoryFractionQuery, WorkerRole};
 use crate::model::ModelSpec;
+use crate::operators::{OperatorMiss, StepShape};
+use crate::provenance::OperatorLatency;
 use crate::quant::Precision;
 use crate::system::SystemSpec;
 use crate::tables::PerfDatabase;
@@ -130,6 +132,20 @@ impl Engine {
     fn all_copies(&self, batch: u32) -> u32 {
         batch.saturating_mul(self.mapping.widths().attention_dp)
     }
+}
+
+/// What one operator takes in each of `steps` where the tables reach, outside of any engine.
+///
+/// # Errors
+/// [`OperatorMiss`] when the tables lack the operator.
+pub(crate) fn measured_latencies(
+    database: &PerfDatabase,
+    operator: &GraphOperator,
+    steps: &[StepShape],
+) -> Result<Vec<(StepShape, OperatorLatency)>, OperatorMiss> {
+    let bound = bound::BoundOperator::bind(database, operator)?;
+    let latency = |step: &StepShape| Some((*step, bound.latency(database.system(), step).ok()?));
+    Ok(steps.iter().filter_map(latency).collect())
 }
 
 /// Every operator of a model on a mapping that has no measured data.

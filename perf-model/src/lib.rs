@@ -22,6 +22,7 @@
 
 pub mod backend;
 pub mod coverage;
+pub mod efficiency;
 pub mod engine;
 pub mod error;
 pub mod graph;
@@ -38,6 +39,7 @@ pub mod tables;
 
 pub use backend::Backend;
 pub use coverage::{Coverage, CoverageQuery};
+pub use efficiency::GapPolicy;
 pub use engine::{
     Aggregated, AggregatedQuery, ContextQuery, DecodeStepQuery, Engine, GenerationQuery, KvCapacity,
     KvCapacityQuery, MemoryQuery, OperatorTime, Speculation, StaticContext, StaticGeneration,

@@ -33,7 +33,8 @@ impl Precision {
     /// The formats that a checkpoint runs in on a system, `overrides` first.
     ///
     /// NVFP4 runs weight-only where the GPU has no fp4 tensor cores. Prefill attention runs in fp8 only where the
-    /// checkpoint allows it and the engine's kernels were measured so; on vLLM it always runs in bfloat16.
+    /// checkpoint allows it and the engine's kernels were measured so (without any tables: where the GPU can); on vLLM it
+    /// always runs in bfloat16.
     ///
     /// # Errors
     /// [`PerfModelError::QuantizationNotCovered`] when the projections' format can neither be inferred nor was given;
@@ -55,6 +56,9 @@ impl Precision {
             .unwrap_or(MoeQuant::Bfloat16);
         let kv = overrides.kv.unwrap_or(model.quantization.kv);
         let measured = |fmha| {
+            if !database.is_measured() {
+                return fmha == FmhaQuant::Bfloat16 || database.system().fp8_flops.is_some();
+            }
             database.has_context_attention(&ContextAttentionShape {
                 heads: model.heads,
                 kv_heads: model.kv_heads,

@@ -10,6 +10,8 @@ mod bench_peer;
 #[cfg(feature = "codegen")]
 mod codegen;
 #[cfg(feature = "perf-data")]
+mod efficiency;
+#[cfg(feature = "perf-data")]
 mod model_registry;
 #[cfg(feature = "oracle")]
 mod oracle;

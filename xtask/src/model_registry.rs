@@ -14,17 +14,21 @@ const HF_QUANT_SUFFIX: &str = "_hf_quant_config.json";
 
 /// Reads `model_configs` of the unpacked peer and writes `target`, or compares with it when `check` is set.
 pub(crate) fn run(model_configs: &Path, target: &Path, mode: Mode) -> anyhow::Result<()> {
-    let text = reduce(model_configs)?;
+    settle(target, &reduce(model_configs)?, mode)
+}
+
+/// Writes `text` to `target`, or compares the two.
+pub(crate) fn settle(target: &Path, text: &str, mode: Mode) -> anyhow::Result<()> {
     match mode {
         Mode::Write => {
-            fs::write(target, &text).with_context(|| format!("cannot write {}", target.display()))?;
+            fs::write(target, text).with_context(|| format!("cannot write {}", target.display()))?;
         }
         Mode::Check => {
             let committed =
                 fs::read_to_string(target).with_context(|| format!("cannot read {}", target.display()))?;
             ensure!(
                 committed == text,
-                "{} differs from what the peer's configurations give; run `cargo xtask perf-data` without --check",
+                "{} is out of date; run `cargo xtask perf-data` without --check and commit the result",
                 target.display()
             );
         }
@@ -32,7 +36,7 @@ pub(crate) fn run(model_configs: &Path, target: &Path, mode: Mode) -> anyhow::Re
     Ok(())
 }
 
-/// Whether to write the registry or to compare it.
+/// Whether to write a file or to compare it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Write.

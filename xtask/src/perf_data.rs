@@ -15,7 +15,7 @@ use std::thread;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use dgdr_measured_tables::{DataTree, Pack, Share, pack_system};
 
-use crate::model_registry;
+use crate::{efficiency, model_registry};
 
 /// Systems whose kernels are packed.
 const SYSTEMS: [&str; 5] = ["a100_sxm", "b200_sxm", "gb200", "h100_sxm", "h200_sxm"];
@@ -64,6 +64,8 @@ pub(crate) fn run(args: &PerfDataArgs) -> anyhow::Result<()> {
         model_registry::Mode::Write
     };
     model_registry::run(&args.from.join("model_configs"), &data.join("models.json"), mode)?;
+    let learned = efficiency::text(&SYSTEMS, &packs)?;
+    model_registry::settle(&data.join("efficiency.json"), &learned, mode)?;
     let folder = data.join("tables");
     if args.check {
         compare(&folder, &packs)

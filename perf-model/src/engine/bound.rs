@@ -1,5 +1,6 @@
 //! Operators bound to their tables, so that pricing one is a few lookups and allocates nothing.
 
+use crate::efficiency::{GapPolicy, RooflineCost};
 use crate::graph::{GraphOperator, Operator, Repeats, TokenBasis, TokenShare, Work};
 use crate::operators::{
     self, AllReduceCost, ContextAttentionCost, DispatchCost, GemmCost, GenerationAttentionCost, MoeCost,
@@ -16,6 +17,8 @@ pub(super) struct BoundOperator {
     pub(super) repeats: Repeats,
     tokens: TokenShare,
     cost: Cost,
+    /// What it costs out of the tables' reach, where gaps are filled.
+    gap: Option<Box<RooflineCost>>,
 }
 
 #[derive(Debug, Clone)]
@@ -36,6 +39,8 @@ enum Cost {
         stages: u32,
         hidden: u64,
     },
+    /// Nothing was measured.
+    Roofline(Box<RooflineCost>),
     Overlap {
         first: Vec<BoundOperator>,
         second: Vec<BoundOperator>,
@@ -50,11 +55,18 @@ enum Cost {
 impl BoundOperator {
     /// Finds the tables of an operator.
     pub(super) fn bind(database: &PerfDatabase, graph: &GraphOperator) -> Result<Self, OperatorMiss> {
+        let gap = database.gap(graph).map(Box::new);
+        let (cost, gap) = match (Cost::bind(database, &graph.work), gap) {
+            (Ok(cost), gap) => (cost, gap),
+            (Err(miss), Some(gap)) if miss.is_gap() => (Cost::Roofline(gap), None),
+            (Err(miss), _) => return Err(miss),
+        };
         Ok(Self {
             operator: graph.operator,
             repeats: graph.repeats,
             tokens: graph.tokens,
-            cost: Cost::bind(database, &graph.work)?,
+            cost,
+            gap,
         })
     }
 
@@ -68,6 +80,7 @@ impl BoundOperator {
             | Cost::Dispatch(_)
             | Cost::AllReduce { .. }
             | Cost::PointToPoint { .. } => false,
+            Cost::Roofline(cost) => cost.grows_with_sequence(),
             Cost::Overlap { first, second } => first.iter().chain(second).any(Self::grows_with_sequence),
             Cost::Fallback { fused, parts } => fused
                 .iter()
@@ -83,6 +96,13 @@ impl BoundOperator {
         system: &SystemSpec,
         step: &StepShape,
     ) -> Result<OperatorLatency, OperatorMiss> {
+        match (self.within_reach(system, step), &self.gap) {
+            (Err(miss), Some(gap)) if miss.is_gap() => Ok(gap.latency(step)),
+            (answer, _) => answer,
+        }
+    }
+
+    fn within_reach(&self, system: &SystemSpec, step: &StepShape) -> Result<OperatorLatency, OperatorMiss> {
         let tokens = self.tokens.count(step);
         match &self.cost {
             Cost::Elementwise { elements } => Ok(operators::elementwise(system, tokens, *elements)),
@@ -100,6 +120,7 @@ impl BoundOperator {
                     stages: *stages,
                 },
             )),
+            Cost::Roofline(cost) => Ok(cost.latency(step)),
             Cost::Overlap { first, second } => {
                 let branches = [sum(first, system, step)?, sum(second, system, step)?];
                 Ok(longer(branches))
@@ -146,7 +167,9 @@ impl Cost {
                 second: bind_all(database, second)?,
             },
             Work::Fallback { fused, parts } => {
-                let fused = BoundOperator::bind(database, fused);
+                // A kernel that nobody measured must not stand before parts that somebody did.
+                let strict = database.clone().with_gaps(GapPolicy::Refuse);
+                let fused = BoundOperator::bind(&strict, fused);
                 let parts = bind_all(database, parts);
                 match (fused, parts) {
                     (Err(_), Err(miss)) => return Err(miss),
@@ -191,7 +214,7 @@ fn longer([first, second]: [OperatorLatency; 2]) -> OperatorLatency {
 
 impl TokenShare {
     /// The tokens of a step that fall to one rank.
-    fn count(self, step: &StepShape) -> u64 {
+    pub(crate) fn count(self, step: &StepShape) -> u64 {
         let all = match self.basis {
             TokenBasis::Tokens => step.tokens,
             TokenBasis::Sequences => step.logits,

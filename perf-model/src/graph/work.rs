@@ -244,6 +244,23 @@ impl GraphOperator {
 }
 
 impl Work {
+    /// The operators that it is made of; empty for one that has no parts.
+    pub(crate) fn parts(&self) -> Vec<&GraphOperator> {
+        match self {
+            Self::Overlap { first, second } => first.iter().chain(second).collect(),
+            Self::Fallback { fused, parts } => std::iter::once(fused.as_ref()).chain(parts).collect(),
+            Self::Elementwise { .. }
+            | Self::Embedding { .. }
+            | Self::Gemm(_)
+            | Self::ContextAttention(_)
+            | Self::GenerationAttention(_)
+            | Self::AllReduce { .. }
+            | Self::PointToPoint { .. }
+            | Self::Moe(_)
+            | Self::Dispatch(_) => Vec::new(),
+        }
+    }
+
     fn weight_bytes(&self) -> f64 {
         match self {
             Self::Embedding { vocabulary, hidden } => {

@@ -1,8 +1,10 @@
 //! Tokens on their way to the experts and back, within the ranks that attention ran on.
 
+use dgdr_units::real;
+
 use crate::backend::Backend;
 use crate::graph::DispatchShape;
-use crate::operators::{AllReduceCost, Collective, NcclCost, OperatorMiss};
+use crate::operators::{AllReduceCost, Collective, NcclCost, OperatorMiss, roofline};
 use crate::quant::MoeQuant;
 use crate::tables::PerfDatabase;
 use crate::{OperatorLatency, SystemSpec};
@@ -96,6 +98,26 @@ impl Ratio {
 }
 
 impl DispatchShape {
+    /// Milliseconds that `tokens` tokens of each attention copy travel at the full bandwidth between the ranks.
+    pub(crate) fn link_ms(&self, system: &SystemSpec, tokens: u64) -> f64 {
+        self.legs(system)
+            .into_iter()
+            .flatten()
+            .map(|leg| {
+                let elements = real(tokens) * f64::from(self.hidden) * f64::from(leg.elements.of)
+                    / f64::from(leg.elements.over);
+                match leg.by {
+                    Way::EngineAllReduce | Way::Nccl(Collective::AllReduce) => {
+                        roofline::all_reduce(system, elements, leg.gpus)
+                    }
+                    Way::Nccl(Collective::AllGather | Collective::AllToAll | Collective::ReduceScatter) => {
+                        roofline::exchange(system, elements, leg.gpus)
+                    }
+                }
+            })
+            .sum()
+    }
+
     fn ranks(&self) -> u32 {
         self.moe_tp * self.moe_ep
     }

@@ -45,6 +45,16 @@ const TEXT_COLUMNS: [&str; 5] = [
     "phase",
 ];
 
+impl OperatorMiss {
+    /// Whether measurements are lacking, rather than unreadable.
+    pub(crate) const fn is_gap(&self) -> bool {
+        match self {
+            Self::NotMeasured { .. } | Self::OutOfReach { .. } => true,
+            Self::Table(_) => false,
+        }
+    }
+}
+
 /// Tables with the system and engine on which they were measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measured<'a> {

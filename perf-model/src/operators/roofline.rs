@@ -4,10 +4,12 @@
 //! Formulas: those of AIConfigurator 0.12.
 
 mod experts;
+mod links;
 
 use dgdr_units::real;
 
 pub use experts::moe;
+pub use links::{all_reduce, exchange};
 
 use crate::quant::ComputeRate;
 use crate::{FmhaQuant, GemmQuant, KvQuant, SystemSpec};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::embedded::{EMBEDDED, NCCL, Packed};
 use super::error::TableError;
 use super::packed_file::{Header, PackedFile};
+use crate::efficiency::GapPolicy;
 use crate::graph::{DispatchShape, MoeShape};
 use crate::operators::{
     AllReduceCost, Collective, ContextAttentionCost, ContextAttentionShape, DispatchCost, GemmCost,
@@ -17,6 +18,7 @@ use crate::{Backend, SystemSpec};
 #[derive(Debug, Clone)]
 pub struct PerfDatabase {
     tables: Arc<Tables>,
+    gaps: GapPolicy,
 }
 
 #[derive(Debug)]
@@ -65,14 +67,43 @@ impl PerfDatabase {
             }
             _ => {}
         }
-        Ok(Self {
+        Ok(Self::of_files(system, backend, [engine, parse(nccl)?]))
+    }
+
+    /// Tables of an engine and of NCCL that were packed elsewhere.
+    pub fn of_files(system: &'static SystemSpec, backend: Backend, [engine, nccl]: [PackedFile; 2]) -> Self {
+        Self {
             tables: Arc::new(Tables {
                 system,
                 backend,
                 engine,
-                nccl: parse(nccl)?,
+                nccl,
             }),
-        })
+            gaps: GapPolicy::Refuse,
+        }
+    }
+
+    /// No tables: every operator costs what the roofline and the efficiency of the nearest measured generation say.
+    pub fn roofline(system: &'static SystemSpec, backend: Backend) -> Self {
+        let nothing = |of: &str| PackedFile::empty(system.name, of);
+        Self::of_files(system, backend, [nothing(backend.name()), nothing("nccl")])
+            .with_gaps(GapPolicy::Roofline)
+    }
+
+    /// The same tables, with another answer to what they lack.
+    #[must_use]
+    pub fn with_gaps(self, gaps: GapPolicy) -> Self {
+        Self { gaps, ..self }
+    }
+
+    /// What is done about operators that the tables lack.
+    pub fn gaps(&self) -> GapPolicy {
+        self.gaps
+    }
+
+    /// Whether there are tables at all.
+    pub fn is_measured(&self) -> bool {
+        self.tables.engine.tables().next().is_some()
     }
 
     /// Names of the systems with measurements.

@@ -12,6 +12,9 @@ use super::grid::Grid;
 use super::reader::{Damage, Reader};
 use super::wire::{FORMAT_VERSION, MAGIC, MAX_BLOCK_BYTES, PREAMBLE_BYTES, checksum};
 
+/// The version of an engine that was not measured.
+pub(super) const UNMEASURED: &str = "unmeasured";
+
 /// What a packed file says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
@@ -92,6 +95,23 @@ impl PackedFile {
             blocks,
             bytes,
         })
+    }
+
+    /// A file without tables.
+    pub(super) fn empty(system: &str, backend: &str) -> Self {
+        let header = Header {
+            system: system.to_owned(),
+            backend: backend.to_owned(),
+            version: UNMEASURED.to_owned(),
+            origin: "nothing was measured".to_owned(),
+        };
+        Self {
+            name: format!("{system}-{backend}"),
+            header,
+            bytes: Cow::Borrowed(&[]),
+            tables: Vec::new(),
+            blocks: Vec::new(),
+        }
     }
 
     /// What the file says about itself.

@@ -1,0 +1,163 @@
+//! The least time that an operator can take, by what bounds it.
+
+use dgdr_units::real;
+use serde::{Deserialize, Serialize};
+
+use crate::graph::Work;
+use crate::operators::StepShape;
+use crate::operators::roofline::{self, ContextAttentionWork, GemmWork, GenerationAttentionWork};
+use crate::system::SystemSpec;
+
+/// What a kernel waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// Tensor cores.
+    Arithmetic,
+    /// The GPU's memory.
+    Memory,
+    /// The links between GPUs.
+    Link,
+}
+
+impl Bound {
+    /// All of them, in the order of [`SpeedOfLight::limits`].
+    pub const ALL: [Self; 3] = [Self::Arithmetic, Self::Memory, Self::Link];
+}
+
+/// What an efficiency was learned of: operators of one kind and format have one curve.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject {
+    /// Kind of operator.
+    pub kind: &'static str,
+    /// Its formats.
+    pub format: String,
+}
+
+impl Subject {
+    /// The subject of an operator; none for operators made of others and for closed forms.
+    pub fn of(work: &Work) -> Option<Self> {
+        let (kind, format) = match work {
+            Work::Elementwise { .. }
+            | Work::Embedding { .. }
+            | Work::PointToPoint { .. }
+            | Work::Overlap { .. }
+            | Work::Fallback { .. } => return None,
+            Work::Gemm(shape) => ("gemm", shape.quant.name().to_owned()),
+            Work::ContextAttention(shape) => (
+                "context_attention",
+                format!("{}, kv {}", shape.fmha.name(), shape.kv.name()),
+            ),
+            Work::GenerationAttention(shape) => ("generation_attention", format!("kv {}", shape.kv.name())),
+            Work::Moe(shape) => ("moe", shape.quant.name().to_owned()),
+            Work::AllReduce { .. } => ("all_reduce", "bfloat16".to_owned()),
+            // Within one attention copy an all-reduce stands for what its ranks exchange.
+            Work::Dispatch(shape) if shape.attention_dp == 1 => ("all_reduce", "bfloat16".to_owned()),
+            Work::Dispatch(shape) => (
+                "exchange",
+                if shape.before { "there" } else { "back" }.to_owned(),
+            ),
+        };
+        Some(Self { kind, format })
+    }
+}
+
+/// A system taken apart, so that a roofline can be asked what each part of it allows.
+#[derive(Debug, Clone)]
+pub struct SpeedOfLight {
+    /// As fast as its tensor cores, whatever its memory.
+    arithmetic: Box<SystemSpec>,
+    /// As fast as its memory, whatever its tensor cores.
+    memory: Box<SystemSpec>,
+}
+
+impl SpeedOfLight {
+    /// Takes a system apart.
+    pub fn new(system: &SystemSpec) -> Self {
+        let unbounded = |rate: Option<f64>| rate.map(|_| f64::INFINITY);
+        Self {
+            arithmetic: Box::new(SystemSpec {
+                memory_bandwidth: f64::INFINITY,
+                ..system.clone()
+            }),
+            memory: Box::new(SystemSpec {
+                bfloat16_flops: f64::INFINITY,
+                int8_flops: unbounded(system.int8_flops),
+                fp8_flops: unbounded(system.fp8_flops),
+                fp4_flops: unbounded(system.fp4_flops),
+                ..system.clone()
+            }),
+        }
+    }
+
+    /// Milliseconds that `work` on `tokens` takes at least, by each of [`Bound::ALL`].
+    pub fn limits(&self, work: &Work, tokens: u64, step: &StepShape) -> [f64; Bound::ALL.len()] {
+        let [arithmetic, memory] =
+            [&self.arithmetic, &self.memory].map(|system| on_gpu(system, work, tokens, step));
+        [arithmetic, memory, between_gpus(&self.memory, work, tokens)]
+    }
+}
+
+/// Milliseconds within a GPU.
+fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f64 {
+    match work {
+        Work::Gemm(shape) => roofline::gemm(
+            system,
+            GemmWork {
+                m: tokens,
+                n: u64::from(shape.n),
+                k: u64::from(shape.k),
+                quant: shape.quant,
+            },
+        ),
+        Work::ContextAttention(shape) => {
+            let (full, prefix) = (real(step.sequence), real(step.prefix));
+            let share = (full * full - prefix * prefix) / (full * full);
+            share
+                * roofline::context_attention(
+                    system,
+                    ContextAttentionWork {
+                        batch: step.batch,
+                        sequence: step.sequence,
+                        heads: u64::from(shape.heads),
+                        kv_heads: u64::from(shape.kv_heads),
+                        head_dim: u64::from(shape.head_dim),
+                        window: u64::from(shape.window),
+                        kv: shape.kv,
+                        fmha: shape.fmha,
+                    },
+                )
+        }
+        Work::GenerationAttention(shape) => roofline::generation_attention(
+            system,
+            GenerationAttentionWork {
+                batch: step.batch,
+                sequence: step.sequence,
+                heads: u64::from(shape.heads),
+                kv_heads: u64::from(shape.kv_heads),
+                head_dim: u64::from(shape.head_dim),
+                window: u64::from(shape.window),
+                kv: shape.kv,
+            },
+        ),
+        Work::Moe(shape) => roofline::moe(system, tokens * u64::from(shape.attention_dp), shape),
+        Work::Elementwise { .. }
+        | Work::Embedding { .. }
+        | Work::AllReduce { .. }
+        | Work::PointToPoint { .. }
+        | Work::Dispatch(_)
+        | Work::Overlap { .. }
+        | Work::Fallback { .. } => 0.0,
+    }
+}
+
+/// Milliseconds between GPUs.
+fn between_gpus(system: &SystemSpec, work: &Work, tokens: u64) -> f64 {
+    if let Work::AllReduce { gpus, hidden } = *work {
+        roofline::all_reduce(system, real(tokens) * f64::from(hidden), gpus)
+    } else if let Work::Dispatch(shape) = work {
+        shape.link_ms(system, tokens)
+    } else {
+        0.0
+    }
+}
