@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+#[cfg(feature = "oracle")]
+mod accuracy;
 mod bench_peer;
 #[cfg(feature = "codegen")]
 mod codegen;
@@ -59,6 +61,13 @@ enum Task {
     #[cfg(not(feature = "oracle"))]
     #[command(disable_help_flag = true)]
     Oracle(reexec::PassedArgs),
+    /// Judge aiconfigurator's and our performance model by measured runs (rebuilds xtask with what that needs)
+    #[cfg(feature = "oracle")]
+    Accuracy(accuracy::AccuracyArgs),
+    /// Judge aiconfigurator's and our performance model by measured runs (rebuilds xtask with what that needs)
+    #[cfg(not(feature = "oracle"))]
+    #[command(disable_help_flag = true)]
+    Accuracy(reexec::PassedArgs),
     /// Run every check that this machine can run
     Test(suite::SuiteArgs),
 }
@@ -90,6 +99,10 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Oracle(args) => oracle::run(args),
         #[cfg(not(feature = "oracle"))]
         Task::Oracle(args) => reexec::with_feature("oracle", "oracle", args),
+        #[cfg(feature = "oracle")]
+        Task::Accuracy(args) => accuracy::run(args),
+        #[cfg(not(feature = "oracle"))]
+        Task::Accuracy(args) => reexec::with_feature("oracle", "accuracy", args),
         Task::Test(args) => suite::run(*args),
     }
 }

@@ -13,10 +13,10 @@ use crate::workspace::{self, Metadata};
 mod compare;
 mod draw;
 mod golden;
-mod ours;
-mod question;
+pub(crate) mod ours;
+pub(crate) mod question;
 mod report;
-mod upstream;
+pub(crate) mod upstream;
 
 use compare::{NEAR, Row, Tally};
 use ours::Ours;

@@ -30,6 +30,13 @@ impl Ours {
         Ok(Self { databases })
     }
 
+    /// The measured system and engine of these names.
+    pub(crate) fn platform(&self, system: &str, backend: &str) -> Option<Platform> {
+        self.platforms()
+            .into_iter()
+            .find(|platform| platform.system == system && platform.backend.name() == backend)
+    }
+
     /// What was measured.
     pub(crate) fn platforms(&self) -> Vec<Platform> {
         self.databases

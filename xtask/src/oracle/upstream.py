@@ -3,6 +3,7 @@
 A question is the keyword arguments of `cli_estimate`; an answer is either `{"Ok": {...}}` or `{"Err": "why"}`.
 """
 
+import functools
 import json
 import logging
 import math
@@ -15,7 +16,7 @@ logging.disable(logging.CRITICAL)
 
 import aiconfigurator_core  # noqa: E402
 from aiconfigurator.cli.api import cli_estimate  # noqa: E402
-from aiconfigurator_core.sdk import common  # noqa: E402
+from aiconfigurator_core.sdk import common, perf_database  # noqa: E402
 
 # Some checkpoints have a bundled configuration but are not listed, so that they would be looked up on the network.
 CONFIG = "_config.json"
@@ -39,8 +40,16 @@ def verdict(summary):
     return "kv_out_of_memory" if summary.check_kv_cache_oom() else "fits"
 
 
+@functools.cache
+def version(system, backend):
+    """Looked up once: a question without a version would have it looked up each time."""
+    return perf_database.resolve_query_version(system, backend, "current")
+
+
 def answer(question):
     try:
+        if "backend_version" not in question:
+            question["backend_version"] = version(question["system_name"], question["backend_name"])
         result = cli_estimate(**question)
     except KeyboardInterrupt:
         raise
