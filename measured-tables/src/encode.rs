@@ -21,6 +21,27 @@ pub(crate) struct FileHeader {
     pub(crate) backend: String,
     pub(crate) version: String,
     pub(crate) origin: String,
+    /// How hard to compress; the file does not say.
+    pub(crate) effort: Effort,
+}
+
+/// How hard to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// As small as can be, for files that are kept.
+    Smallest,
+    /// Fast, for tables that are read again at once.
+    Fast,
+}
+
+impl Effort {
+    /// Brotli's quality.
+    const fn quality(self) -> i32 {
+        match self {
+            Self::Smallest => 11,
+            Self::Fast => 1,
+        }
+    }
 }
 
 /// A compressed block.
@@ -36,10 +57,10 @@ pub(crate) fn packed_file(header: &FileHeader, tables: &[Table]) -> anyhow::Resu
     let mut sizes = Vec::new();
     for table in tables {
         let first = blocks.len();
-        let directory =
-            add_slices(table, &mut blocks).with_context(|| format!("table {}", table.spec.name))?;
+        let directory = add_slices(table, &mut blocks, header.effort)
+            .with_context(|| format!("table {}", table.spec.name))?;
         directories.push(blocks.len());
-        blocks.push(compressed(&directory)?);
+        blocks.push(compressed(&directory, header.effort)?);
         sizes.push(blocks[first..].iter().map(|block| block.packed.len()).sum());
     }
     let mut index = Vec::new();
@@ -67,7 +88,7 @@ pub(crate) fn packed_file(header: &FileHeader, tables: &[Table]) -> anyhow::Resu
 }
 
 /// Adds a table's blocks of slices; returns its directory.
-fn add_slices(table: &Table, blocks: &mut Vec<Block>) -> anyhow::Result<Vec<u8>> {
+fn add_slices(table: &Table, blocks: &mut Vec<Block>, effort: Effort) -> anyhow::Result<Vec<u8>> {
     let mut groups: BTreeMap<Vec<u32>, Vec<&Vec<u32>>> = BTreeMap::new();
     for key in table.slices.keys() {
         let group = table.spec.grouped.iter().map(|column| key[*column]).collect();
@@ -84,7 +105,7 @@ fn add_slices(table: &Table, blocks: &mut Vec<Block>) -> anyhow::Result<Vec<u8>>
         for (position, key) in keys.into_iter().enumerate() {
             places.insert(key, (blocks.len(), position));
         }
-        blocks.push(compressed(&slices(&grids)?)?);
+        blocks.push(compressed(&slices(&grids)?, effort)?);
     }
     let mut directory = Vec::new();
     put_texts(&mut directory, table.spec.columns)?;
@@ -317,9 +338,9 @@ fn slices(grids: &[EncodedGrid]) -> anyhow::Result<Vec<u8>> {
     Ok(raw)
 }
 
-fn compressed(raw: &[u8]) -> anyhow::Result<Block> {
+fn compressed(raw: &[u8], effort: Effort) -> anyhow::Result<Block> {
     let params = brotli::enc::BrotliEncoderParams {
-        quality: 11,
+        quality: effort.quality(),
         lgwin: 22,
         size_hint: raw.len(),
         ..Default::default()

@@ -7,7 +7,10 @@ use anyhow::Context as _;
 use dgdr_perf_model::{Backend, SystemSpec};
 use serde::Deserialize;
 
+use crate::error::MeasuredTablesError;
 use crate::lanes::Policy;
+use crate::slots::{Slots, VersionSlots};
+use crate::system::SystemFile;
 use crate::table::TableSpec;
 use crate::version::Version;
 
@@ -33,19 +36,7 @@ pub struct DataTree {
     lanes: BTreeMap<String, BTreeMap<String, BTreeMap<u32, String>>>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Slots {
-    defaults: BTreeMap<String, Slot>,
-    #[serde(default)]
-    overrides: BTreeMap<String, BTreeMap<String, Slot>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Slot {
-    current: String,
-}
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Manifest {
     groups: Vec<ReuseGroup>,
 }
@@ -71,41 +62,132 @@ struct DeclaredReuse {
     from_version: String,
 }
 
-#[derive(Debug, Deserialize)]
-struct SystemFile {
-    misc: Misc,
-}
-
-#[derive(Debug, Deserialize)]
-struct Misc {
-    nccl_version: String,
-}
+/// Descriptions beside those of systems, without their ending.
+const OTHER_FILES: [&str; 3] = [
+    "attention_lane_defaults",
+    "perf_data_reuse_manifest",
+    "query_versions",
+];
 
 impl DataTree {
-    /// Opens an unpacked aiconfigurator-core: the folder with `systems/`.
+    /// Opens a folder of measurements: one with a description `<system>.yaml` of each system, or one that has such a
+    /// folder as its `systems/`, as an unpacked aiconfigurator-core.
+    ///
+    /// Of the three files beside the descriptions (`query_versions.yaml`, `perf_data_reuse_manifest.yaml`,
+    /// `attention_lane_defaults.yaml`) each may be missing: then the newest version is the current one, no engine
+    /// lends to another, and kernels are tried by name.
     ///
     /// # Errors
-    /// A file that is missing or not of the expected form.
-    pub fn open(root: &Path) -> anyhow::Result<Self> {
-        let systems = root.join("systems");
+    /// [`MeasuredTablesError::Read`] for a file that is not of the expected form.
+    pub fn open(folder: &Path) -> Result<Self, MeasuredTablesError> {
+        let nested = folder.join("systems");
+        let systems = if nested.is_dir() {
+            nested
+        } else {
+            folder.to_path_buf()
+        };
         Ok(Self {
-            slots: yaml(&systems.join("query_versions.yaml"))?,
-            reuse: yaml(&systems.join("perf_data_reuse_manifest.yaml"))?,
-            lanes: yaml(&systems.join("attention_lane_defaults.yaml"))?,
+            slots: optional_yaml(&systems.join("query_versions.yaml"))?,
+            reuse: optional_yaml(&systems.join("perf_data_reuse_manifest.yaml"))?,
+            lanes: optional_yaml(&systems.join("attention_lane_defaults.yaml"))?,
             systems,
         })
     }
 
-    /// The version of an engine that a request for the current one means.
-    pub(crate) fn current_version(&self, system: &str, backend: Backend) -> anyhow::Result<String> {
-        let slot = self
-            .slots
-            .overrides
-            .get(system)
-            .and_then(|slots| slots.get(backend.name()))
-            .or_else(|| self.slots.defaults.get(backend.name()));
-        slot.map(|slot| slot.current.clone())
-            .with_context(|| format!("query_versions.yaml names no current version of {backend}"))
+    /// The systems that the folder describes, by name.
+    ///
+    /// # Errors
+    /// [`MeasuredTablesError::Read`] for a folder that cannot be listed.
+    pub fn system_names(&self) -> Result<Vec<String>, MeasuredTablesError> {
+        let mut names: Vec<String> = entries(&self.systems)?
+            .into_iter()
+            .filter_map(|name| name.strip_suffix(".yaml").map(str::to_owned))
+            .filter(|name| !OTHER_FILES.contains(&name.as_str()))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// A system as the folder describes it.
+    ///
+    /// # Errors
+    /// [`MeasuredTablesError::NoSystem`] where it does not; [`MeasuredTablesError::Read`].
+    pub fn system(&self, name: &str) -> Result<&'static SystemSpec, MeasuredTablesError> {
+        Ok(self.describe(name)?.leak(name))
+    }
+
+    /// The versions of an engine that can be asked for on a system.
+    ///
+    /// # Errors
+    /// [`MeasuredTablesError::NoMeasurements`] where the engine was not measured; [`MeasuredTablesError::Read`].
+    pub fn versions(&self, system: &str, backend: Backend) -> Result<VersionSlots, MeasuredTablesError> {
+        let measured = self.measured_versions(system, backend)?;
+        let Some((_, newest)) = measured.iter().next_back() else {
+            return Err(MeasuredTablesError::NoMeasurements {
+                system: system.to_owned(),
+                backend,
+                folder: self.systems.display().to_string(),
+            });
+        };
+        match self.slots.authored(system, backend.name()) {
+            Some((slots, true)) => Ok(slots),
+            Some((slots, false)) => Ok(VersionSlots {
+                next: self.next_version(backend, &slots.current)?,
+                ..slots
+            }),
+            None => Ok(VersionSlots {
+                current: newest.clone(),
+                previous: None,
+                next: None,
+            }),
+        }
+    }
+
+    /// The newest version of an engine that is above `current`, on any system that has no versions of its own.
+    fn next_version(&self, backend: Backend, current: &str) -> Result<Option<String>, MeasuredTablesError> {
+        let own = self.slots.with_own(backend.name());
+        let mut newest = BTreeMap::new();
+        for system in self.system_names()? {
+            if !own.contains(system.as_str()) {
+                newest.extend(self.measured_versions(&system, backend)?);
+            }
+        }
+        let current = Version::parse(current);
+        Ok(newest
+            .into_iter()
+            .next_back()
+            .filter(|(version, _)| Some(version) > current.as_ref())
+            .map(|(_, name)| name))
+    }
+
+    /// The versions of an engine with measurements of their own on a system, oldest first.
+    fn measured_versions(&self, system: &str, backend: Backend) -> anyhow::Result<BTreeMap<Version, String>> {
+        let data = self.systems.join("data").join(system);
+        let mut versions = BTreeMap::new();
+        if !data.is_dir() {
+            return Ok(versions);
+        }
+        for family in entries(&data)? {
+            let engine = data.join(family).join(backend.name());
+            for (version, name) in versions_newest_first(&engine)? {
+                if has_measurements(&engine.join(&name))? {
+                    versions.insert(version, name);
+                }
+            }
+        }
+        Ok(versions)
+    }
+
+    pub(crate) fn describe(&self, system: &str) -> Result<SystemFile, MeasuredTablesError> {
+        let path = self.systems.join(format!("{system}.yaml"));
+        if !path.is_file() {
+            return Err(MeasuredTablesError::NoSystem {
+                system: system.to_owned(),
+                folder: self.systems.display().to_string(),
+                available: self.system_names()?.join(", "),
+            });
+        }
+        Ok(yaml(&path)?)
     }
 
     /// How the attention kernels of an engine version are ordered on a system: by the newest entry not above it.
@@ -128,19 +210,19 @@ impl DataTree {
         }
     }
 
-    /// The NCCL version of a system and its only measurement file.
-    pub(crate) fn nccl_sources(&self, system: &str) -> anyhow::Result<(String, Vec<Source>)> {
-        let description: SystemFile = yaml(&self.systems.join(format!("{system}.yaml")))?;
-        let version = description.misc.nccl_version;
-        let source = Source {
+    /// The NCCL version of a system and its only measurement file, where it was measured.
+    pub(crate) fn nccl_sources(&self, system: &str) -> Result<(String, Vec<Source>), MeasuredTablesError> {
+        let version = self.describe(system)?.nccl_version().to_owned();
+        let path = self
+            .systems
+            .join(format!("data/{system}/comm/nccl/{version}/nccl_perf.parquet"));
+        let source = path.is_file().then(|| Source {
             label: format!("nccl {version}"),
-            path: self
-                .systems
-                .join(format!("data/{system}/comm/nccl/{version}/nccl_perf.parquet")),
+            path,
             kernels: None,
             own: true,
-        };
-        Ok((version, vec![source]))
+        });
+        Ok((version, source.into_iter().collect()))
     }
 
     /// The files that serve a table, the preferred one first.
@@ -234,14 +316,41 @@ fn versions_newest_first(folder: &Path) -> anyhow::Result<Vec<(Version, String)>
         return Ok(Vec::new());
     }
     let mut versions = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
+    for name in entries(folder)? {
         if let Some(version) = Version::parse(&name) {
             versions.push((version, name));
         }
     }
     versions.sort_by(|a, b| b.cmp(a));
     Ok(versions)
+}
+
+/// Names of what is in a folder.
+fn entries(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let context = || format!("listing {}", folder.display());
+    std::fs::read_dir(folder)
+        .with_context(context)?
+        .map(|entry| {
+            Ok(entry
+                .with_context(context)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned())
+        })
+        .collect()
+}
+
+/// Whether a version's folder has measurements, and not only a note where to find them.
+fn has_measurements(folder: &Path) -> anyhow::Result<bool> {
+    Ok(is_usable(folder) && entries(folder)?.iter().any(|name| name.ends_with(".parquet")))
+}
+
+fn optional_yaml<T: serde::de::DeserializeOwned + Default>(path: &Path) -> anyhow::Result<T> {
+    if path.is_file() {
+        yaml(path)
+    } else {
+        Ok(T::default())
+    }
 }
 
 fn yaml<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {

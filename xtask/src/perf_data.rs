@@ -13,7 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use dgdr_measured_tables::{DataTree, Pack, Share, pack_system};
+use dgdr_measured_tables::{
+    DataTree, Effort, MeasuredTablesError, Pack, PackQuery, Share, pack_engine, pack_nccl,
+};
+use dgdr_perf_model::{Backend, SystemSpec};
 
 use crate::{efficiency, model_registry};
 
@@ -27,12 +30,21 @@ const MOST_BYTES: usize = 10_000_000;
 /// Packs measured kernel latencies into the performance model.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PerfDataArgs {
-    /// An unpacked aiconfigurator-core: the folder that has `systems/`
+    /// Measurements: a folder of system descriptions, or an unpacked aiconfigurator-core with its `systems/`
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
     /// Compare with the committed files instead of writing them
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["systems", "to", "version"])]
     check: bool,
+    /// Pack these systems, comma-separated, for use with `dgdr-profiler --systems-dir`
+    #[arg(long, value_name = "SYSTEM", value_delimiter = ',', requires = "to")]
+    systems: Vec<String>,
+    /// Where those files go
+    #[arg(long, value_name = "DIR", requires = "systems")]
+    to: Option<PathBuf>,
+    /// The version of the engines: `current`, `previous`, `next`, or one of these by number
+    #[arg(long, value_name = "VERSION", requires = "to")]
+    version: Option<String>,
 }
 
 /// Packs, and writes or compares.
@@ -41,7 +53,11 @@ pub(crate) struct PerfDataArgs {
 /// Measurements that cannot be read or packed within the error bound; with `check`, files that differ.
 pub(crate) fn run(args: &PerfDataArgs) -> anyhow::Result<()> {
     let tree = DataTree::open(&args.from)?;
-    let packs = pack_systems(&tree)?;
+    let systems = match &args.to {
+        Some(_) => args.systems.clone(),
+        None => SYSTEMS.map(str::to_owned).to_vec(),
+    };
+    let packs = pack_all(&tree, &jobs(&systems), args.version.as_deref())?;
     for pack in &packs {
         report(&format!(
             "{:<32} {:>9} bytes, {:>7} points, worst error {:.2e}",
@@ -52,6 +68,9 @@ pub(crate) fn run(args: &PerfDataArgs) -> anyhow::Result<()> {
         ))?;
     }
     report(&size_table(&packs))?;
+    if let Some(folder) = &args.to {
+        return write(folder, &packs);
+    }
     let total: usize = packs.iter().map(|pack| pack.bytes.len()).sum();
     ensure!(
         total <= MOST_BYTES,
@@ -74,17 +93,55 @@ pub(crate) fn run(args: &PerfDataArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Packs as many systems at a time as there are cores; the result is in the order of [`SYSTEMS`].
-fn pack_systems(tree: &DataTree) -> anyhow::Result<Vec<Pack>> {
+/// One file to pack: a system's measurements of an engine, or of NCCL.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    system: &'a str,
+    engine: Option<Backend>,
+}
+
+/// The files of some systems, in the order in which they are packed.
+fn jobs(systems: &[String]) -> Vec<Job<'_>> {
+    let engines = Backend::ALL.into_iter().map(Some).chain([None]);
+    systems
+        .iter()
+        .flat_map(|system| engines.clone().map(move |engine| Job { system, engine }))
+        .collect()
+}
+
+impl Job<'_> {
+    /// Packs; none for an engine that was not measured.
+    fn run(self, tree: &DataTree, version: Option<&str>) -> anyhow::Result<Option<Pack>> {
+        let system = match SystemSpec::by_name(self.system) {
+            Some(known) => known,
+            None => tree.system(self.system)?,
+        };
+        let query = PackQuery {
+            tree,
+            system,
+            effort: Effort::Smallest,
+        };
+        match self.engine.map(|engine| pack_engine(query, engine, version)) {
+            None => Ok(Some(pack_nccl(query)?)),
+            Some(Err(MeasuredTablesError::NoMeasurements { .. })) => Ok(None),
+            Some(pack) => Ok(Some(pack?)),
+        }
+    }
+}
+
+/// Packs as many files at a time as there are cores; the result is in the order of the jobs.
+fn pack_all(tree: &DataTree, jobs: &[Job<'_>], version: Option<&str>) -> anyhow::Result<Vec<Pack>> {
     let next = AtomicUsize::new(0);
     let pack_some = || {
         let mut packed = Vec::new();
         loop {
             let position = next.fetch_add(1, Ordering::Relaxed);
-            let Some(system) = SYSTEMS.get(position) else {
+            let Some(job) = jobs.get(position) else {
                 return anyhow::Ok(packed);
             };
-            packed.push((position, pack_system(tree, system)?));
+            if let Some(pack) = job.run(tree, version)? {
+                packed.push((position, pack));
+            }
         }
     };
     let mut packed = BTreeMap::new();
@@ -97,7 +154,7 @@ fn pack_systems(tree: &DataTree) -> anyhow::Result<Vec<Pack>> {
         }
         anyhow::Ok(())
     })?;
-    Ok(packed.into_values().flatten().collect())
+    Ok(packed.into_values().collect())
 }
 
 fn size_table(packs: &[Pack]) -> String {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::{MOST_ERROR, appearance, dense, encoded, put};
+use crate::encode::Effort;
 use crate::table::{Slice, Table, engine_tables};
 use crate::verify::worst_error;
 
@@ -32,6 +33,7 @@ fn round_trip(slice: Slice) -> f64 {
         backend: "trtllm".to_owned(),
         version: "1".to_owned(),
         origin: "a test".to_owned(),
+        effort: Effort::Fast,
     };
     let tables = [table(slice)];
     let (bytes, _) = packed_file(&header, &tables).unwrap();

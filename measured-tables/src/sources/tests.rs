@@ -1,10 +1,33 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dgdr_perf_model::{Backend, SystemSpec};
 
 use super::{DataTree, Source};
+use crate::error::MeasuredTablesError;
 use crate::lanes::Policy;
 use crate::table::engine_tables;
+
+const H200: &str = "\
+gpu:
+  mem_bw: 4800000000000 # 4.8 TB/s
+  mem_bw_empirical_scaling_factor: 0.8
+  mem_empirical_constant_latency: 0.000003
+  mem_capacity: 151397597184
+  bfloat16_tc_flops: 989000000000000
+  fp8_tc_flops: 1978000000000000
+  sm_version: 90
+node:
+  num_gpus_per_node: 8
+  inter_node_bw: 50000000000
+  intra_node_bw: 450000000000
+  p2p_latency: 0.00001
+misc:
+  nccl_mem:
+    1: 0
+    2: 358612992
+  other_mem: 3758096384
+  nccl_version: '2.26.2'
+";
 
 /// A data tree in a folder of its own, removed when dropped.
 struct Fixture(PathBuf);
@@ -36,7 +59,8 @@ impl Fixture {
             "attention_lane_defaults.yaml",
             "sglang:\n  \"0.5.14\":\n    90: fa3\n    100: triton\nvllm:\n  \"0.24.0\":\n    90: default\n",
         );
-        fixture.file("h200_sxm.yaml", "misc:\n  nccl_version: '2.26.2'\n");
+        fixture.file("h200_sxm.yaml", H200);
+        fixture.file("a100_sxm.yaml", H200);
         fixture
     }
 
@@ -47,8 +71,12 @@ impl Fixture {
     }
 
     fn measured(&self, engine: &str, version: &str) {
+        self.measured_on("h200_sxm", engine, version);
+    }
+
+    fn measured_on(&self, system: &str, engine: &str, version: &str) {
         self.file(
-            &format!("data/h200_sxm/gemm/{engine}/{version}/gemm_perf.parquet"),
+            &format!("data/{system}/gemm/{engine}/{version}/gemm_perf.parquet"),
             "",
         );
     }
@@ -122,20 +150,58 @@ fn an_unfinished_collection_is_read_only_where_it_says_what_is_missing() {
 }
 
 #[test]
-fn systems_may_have_versions_of_their_own() {
+fn versions_have_names_and_the_next_one_is_that_of_the_whole_fleet() {
     let fixture = Fixture::new("versions");
-    let current = |system, backend| fixture.tree().current_version(system, backend);
-    assert_eq!(current("h200_sxm", Backend::Vllm).unwrap(), "0.24.0");
-    assert_eq!(current("a100_sxm", Backend::Vllm).unwrap(), "0.14.0");
-    assert_eq!(current("a100_sxm", Backend::Trtllm).unwrap(), "1.3.0rc20");
-    assert!(current("h200_sxm", Backend::Sglang).is_err());
-    let (version, sources) = fixture.tree().nccl_sources("h200_sxm").unwrap();
-    assert_eq!(version, "2.26.2");
+    for (system, engine, version) in [
+        ("h200_sxm", "vllm", "0.24.0"),
+        ("h200_sxm", "trtllm", "1.3.0rc20"),
+        ("h200_sxm", "sglang", "0.5.14"),
+        ("h200_sxm", "sglang", "0.5.9"),
+        ("a100_sxm", "vllm", "0.30.0"),
+        ("a100_sxm", "trtllm", "1.3.0rc23"),
+    ] {
+        fixture.measured_on(system, engine, version);
+    }
+    let versions = |system, backend| fixture.tree().versions(system, backend).unwrap();
+    let vllm = versions("h200_sxm", Backend::Vllm);
+    assert_eq!((vllm.current.as_str(), vllm.next), ("0.24.0", None));
+    let own = versions("a100_sxm", Backend::Vllm);
+    assert_eq!((own.current.as_str(), own.next), ("0.14.0", None));
+    let trtllm = versions("h200_sxm", Backend::Trtllm);
+    assert_eq!(trtllm.current, "1.3.0rc20");
+    assert_eq!(trtllm.next.as_deref(), Some("1.3.0rc23"));
+    assert_eq!(versions("h200_sxm", Backend::Sglang).current, "0.5.14");
+    let missing = fixture.tree().versions("a100_sxm", Backend::Sglang).unwrap_err();
     assert!(
-        sources[0]
-            .path
-            .ends_with(Path::new("comm/nccl/2.26.2/nccl_perf.parquet"))
+        matches!(missing, MeasuredTablesError::NoMeasurements { .. }),
+        "{missing}"
     );
+}
+
+#[test]
+fn a_system_is_what_the_folder_says() {
+    let fixture = Fixture::new("system");
+    let tree = fixture.tree();
+    assert_eq!(tree.system_names().unwrap(), ["a100_sxm", "h200_sxm"]);
+    let system = tree.system("h200_sxm").unwrap();
+    let ours = SystemSpec::by_name("h200_sxm").unwrap();
+    assert!((system.memory_bandwidth - ours.memory_bandwidth).abs() < 1.0);
+    assert_eq!(system.nccl_memory[1], ours.nccl_memory[1]);
+    assert_eq!((system.fp4_flops, system.gpus_per_node), (None, 8));
+    let unknown = tree.system("h300").unwrap_err();
+    assert!(
+        unknown.to_string().ends_with("it describes a100_sxm, h200_sxm"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn collectives_are_those_of_the_version_that_the_system_names() {
+    let fixture = Fixture::new("nccl");
+    let found = || fixture.tree().nccl_sources("h200_sxm").unwrap();
+    assert_eq!(found(), ("2.26.2".to_owned(), Vec::new()));
+    fixture.file("data/h200_sxm/comm/nccl/2.26.2/nccl_perf.parquet", "");
+    assert_eq!(labels(&found().1), ["nccl 2.26.2"]);
 }
 
 #[test]
