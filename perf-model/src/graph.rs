@@ -4,10 +4,17 @@
 //! phase. The lists restate the ones of aiconfigurator-core 0.12.0, operator by operator.
 
 mod attention_block;
+mod deepseek;
+mod deepseek_sparse;
+mod deepseek_v4;
 mod dense;
 mod kv_cache;
+mod minimax_m3;
 mod mixture;
 mod operator;
+mod shapes;
+mod shared_experts;
+mod weights;
 mod work;
 
 use crate::backend::Backend;
@@ -19,6 +26,11 @@ use crate::system::SystemSpec;
 
 pub use kv_cache::KvCache;
 pub use operator::{Operator, OperatorName, Phase};
+pub use shapes::{
+    Compression, ContextMlaModuleShape, ContextMlaShape, DsaArchitecture, DsaShape, Dsv4Shape,
+    GenerationMlaModuleShape, GenerationMlaShape, HyperConnectionShape, HyperConnectionSide, IndexerLayers,
+    MlaBmmShape, MlaBmmSide, MsaShape,
+};
 pub use work::{
     DispatchShape, GraphOperator, MoeShape, Repeats, TokenBasis, TokenShare, Work, WorkloadDistribution,
 };
@@ -61,17 +73,17 @@ impl OperatorGraph {
         match query.model.family {
             ModelFamily::Dense => Ok(dense::graph(query)),
             ModelFamily::MixtureOfExperts => mixture::graph(query),
-            ModelFamily::DeepSeek
-            | ModelFamily::DeepSeekSparse
-            | ModelFamily::DeepSeekV4
-            | ModelFamily::KimiK3
+            ModelFamily::DeepSeek => deepseek::graph(query),
+            ModelFamily::DeepSeekSparse => deepseek_sparse::graph(query),
+            ModelFamily::DeepSeekV4 => deepseek_v4::graph(query),
+            ModelFamily::MinimaxM3 => minimax_m3::graph(query),
+            ModelFamily::KimiK3
             | ModelFamily::NemotronNas
             | ModelFamily::NemotronH
             | ModelFamily::HybridMixture
             | ModelFamily::GatedLinear
             | ModelFamily::Vision
-            | ModelFamily::Gemma4
-            | ModelFamily::MinimaxM3 => Err(PerfModelError::FamilyNotCovered {
+            | ModelFamily::Gemma4 => Err(PerfModelError::FamilyNotCovered {
                 model: query.model.name.clone(),
                 family: query.model.family.describe(),
             }),

@@ -1,5 +1,6 @@
 //! What a checkpoint is: the shape of its layers and the formats of its weights, read from its `config.json`.
 
+mod attention;
 mod config;
 mod family;
 mod quantization;
@@ -7,6 +8,7 @@ mod quantization;
 use dgdr_units::real;
 use serde::{Deserialize, Serialize};
 
+pub use attention::{CompressedAttention, DeltaAttention, LatentAttention, SparseAttention};
 pub use family::ModelFamily;
 pub use quantization::Quantization;
 
@@ -55,6 +57,15 @@ pub struct ModelSpec {
     /// Ranks of multi-head latent attention.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latent_attention: Option<LatentAttention>,
+    /// The index of sparse attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse_attention: Option<SparseAttention>,
+    /// Compressed attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compressed_attention: Option<CompressedAttention>,
+    /// Gated delta attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta_attention: Option<DeltaAttention>,
     /// Formats that the checkpoint was made in.
     pub quantization: Quantization,
 }
@@ -71,21 +82,12 @@ pub struct Experts {
     /// Experts that every token visits.
     #[serde(default)]
     pub shared: u32,
-}
-
-/// Ranks and widths of multi-head latent attention; 0 where the checkpoint does not give one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LatentAttention {
-    /// Rank of the query projection.
-    pub q_rank: u32,
-    /// Rank of the shared key and value projection.
-    pub kv_rank: u32,
-    /// Width of a head's part without position.
-    pub nope_dim: u32,
-    /// Width of a head's rotary part.
-    pub rope_dim: u32,
-    /// Width of a head's value.
-    pub value_dim: u32,
+    /// Width of the space in which routed experts work, where it is not the residual's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<u32>,
+    /// First layers that have a dense network instead.
+    #[serde(default)]
+    pub dense_layers: u32,
 }
 
 impl ModelSpec {

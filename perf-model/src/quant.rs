@@ -280,3 +280,30 @@ pub struct Precision {
     /// Prefill attention.
     pub fmha: FmhaQuant,
 }
+
+impl Precision {
+    /// Projections of queries.
+    pub const fn query(&self) -> GemmQuant {
+        self.gemm
+    }
+
+    /// Projections of keys and values.
+    pub const fn key_value(&self) -> GemmQuant {
+        self.gemm
+    }
+
+    /// Output projection of attention.
+    pub const fn output(&self) -> GemmQuant {
+        self.gemm
+    }
+
+    /// The index of sparse attention.
+    pub const fn indexer(&self) -> GemmQuant {
+        self.gemm
+    }
+
+    /// Experts that every token visits.
+    pub const fn shared_experts(&self) -> GemmQuant {
+        self.gemm
+    }
+}

@@ -44,13 +44,13 @@ fn what_is_missing_is_named() {
 
 #[test]
 fn what_cannot_be_covered_says_why() {
-    let family = coverage("deepseek-ai/DeepSeek-V3", "h200_sxm", 8);
+    let experts = coverage("Qwen/Qwen3-30B-A3B-FP8", "h200_sxm", 8);
     assert!(
         matches!(
-            family,
-            Coverage::NotCovered(PerfModelError::FamilyNotCovered { .. })
+            experts,
+            Coverage::NotCovered(PerfModelError::ExpertsNotAligned { .. })
         ),
-        "{family:?}"
+        "{experts:?}"
     );
     let heads = coverage("Qwen/Qwen3-32B", "h200_sxm", 3);
     assert!(

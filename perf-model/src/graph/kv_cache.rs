@@ -14,7 +14,10 @@ pub struct KvCache {
 /// The layers of one kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct KvPart {
-    bytes_per_token: f64,
+    /// Bytes of one entry.
+    bytes: f64,
+    /// Tokens that become one entry.
+    tokens: u32,
     /// Tokens after which older ones are dropped.
     window: Option<u32>,
 }
@@ -27,7 +30,8 @@ impl KvCache {
     pub(super) fn growing(bytes_per_token: f64) -> Self {
         Self {
             parts: vec![KvPart {
-                bytes_per_token,
+                bytes: bytes_per_token,
+                tokens: 1,
                 window: None,
             }],
             per_sequence: 0.0,
@@ -37,8 +41,27 @@ impl KvCache {
     /// Adds layers that keep the last `window` tokens.
     pub(super) fn with_window(mut self, bytes_per_token: f64, window: u32) -> Self {
         self.parts.push(KvPart {
-            bytes_per_token,
+            bytes: bytes_per_token,
+            tokens: 1,
             window: Some(window),
+        });
+        self
+    }
+
+    /// What is kept of a sequence of any length.
+    pub(super) const fn fixed(bytes: f64) -> Self {
+        Self {
+            parts: Vec::new(),
+            per_sequence: bytes,
+        }
+    }
+
+    /// Adds layers that keep one entry for every `tokens` whole tokens.
+    pub(super) fn with_compressed(mut self, bytes: f64, tokens: u32) -> Self {
+        self.parts.push(KvPart {
+            bytes,
+            tokens,
+            window: None,
         });
         self
     }
@@ -47,7 +70,7 @@ impl KvCache {
     pub fn sequence_bytes(&self, tokens: u64) -> f64 {
         let kept = |part: &KvPart| {
             let tokens = part.window.map_or(tokens, |window| tokens.min(u64::from(window)));
-            real(tokens) * part.bytes_per_token
+            real(tokens / u64::from(part.tokens)) * part.bytes
         };
         self.per_sequence + self.parts.iter().map(kept).sum::<f64>()
     }
@@ -56,8 +79,9 @@ impl KvCache {
     pub fn longest_within(&self, bytes: f64) -> u64 {
         if let [only] = self.parts.as_slice()
             && only.window.is_none()
+            && only.tokens == 1
         {
-            return floor_count((bytes - self.per_sequence) / only.bytes_per_token);
+            return floor_count((bytes - self.per_sequence) / only.bytes);
         }
         let (mut fits, mut exceeds) = (0, LONGEST);
         while exceeds - fits > 1 {

@@ -3,6 +3,10 @@
 use dgdr_units::real;
 
 use super::operator::Operator;
+use super::shapes::{
+    ContextMlaModuleShape, ContextMlaShape, DsaShape, Dsv4Shape, GenerationMlaModuleShape,
+    GenerationMlaShape, HyperConnectionShape, MlaBmmShape, MsaShape,
+};
 use crate::backend::Backend;
 use crate::operators::{ContextAttentionShape, GemmShape, GenerationAttentionShape};
 use crate::quant::MoeQuant;
@@ -190,6 +194,40 @@ pub enum Work {
     ContextAttention(ContextAttentionShape),
     /// Decode attention.
     GenerationAttention(GenerationAttentionShape),
+    /// Prefill latent attention.
+    ContextMla(ContextMlaShape),
+    /// Decode latent attention.
+    GenerationMla(GenerationMlaShape),
+    /// A whole block of latent attention in prefill.
+    ContextMlaModule(ContextMlaModuleShape),
+    /// A whole block of latent attention in decode.
+    GenerationMlaModule(GenerationMlaModuleShape),
+    /// A product with the absorbed projection of keys and values.
+    MlaBmm(MlaBmmShape),
+    /// A whole block of sparse latent attention in prefill.
+    ContextDsa {
+        /// Its shape.
+        shape: DsaShape,
+        /// Bytes of its weights.
+        weight_bytes: f64,
+    },
+    /// A whole block of sparse latent attention in decode.
+    GenerationDsa {
+        /// Its shape.
+        shape: DsaShape,
+        /// Bytes of its weights.
+        weight_bytes: f64,
+    },
+    /// A whole block of compressed attention in prefill.
+    ContextDsv4(Dsv4Shape),
+    /// A whole block of compressed attention in decode.
+    GenerationDsv4(Dsv4Shape),
+    /// Mixing of the residual's streams.
+    HyperConnection(HyperConnectionShape),
+    /// A whole block of grouped queries over chosen blocks of tokens in prefill.
+    ContextMsa(MsaShape),
+    /// A whole block of grouped queries over chosen blocks of tokens in decode.
+    GenerationMsa(MsaShape),
     /// All-reduce by the engine's own kernel.
     AllReduce {
         /// Ranks.
@@ -268,9 +306,20 @@ impl Work {
             }
             Self::Gemm(shape) => f64::from(shape.n) * f64::from(shape.k) * shape.quant.bytes(),
             Self::Moe(shape) => shape.weight_bytes(),
+            Self::ContextDsa { weight_bytes, .. } | Self::GenerationDsa { weight_bytes, .. } => *weight_bytes,
+            Self::ContextDsv4(shape) | Self::GenerationDsv4(shape) => shape.weight_bytes(),
+            Self::HyperConnection(shape) => shape.weight_bytes(),
             Self::Elementwise { .. }
             | Self::ContextAttention(_)
             | Self::GenerationAttention(_)
+            | Self::ContextMla(_)
+            | Self::GenerationMla(_)
+            | Self::ContextMlaModule(_)
+            | Self::GenerationMlaModule(_)
+            | Self::MlaBmm(_)
+            // The reference counts none of its projections.
+            | Self::ContextMsa(_)
+            | Self::GenerationMsa(_)
             | Self::AllReduce { .. }
             | Self::PointToPoint { .. }
             | Self::Dispatch(_) => 0.0,

@@ -1,8 +1,11 @@
 //! Reading a Hugging Face `config.json`.
 
+mod attention;
+
 use serde_json::{Map, Value};
 
-use super::{Experts, LatentAttention, ModelFamily, ModelSpec, Quantization};
+use self::attention::Attention;
+use super::{Experts, ModelFamily, ModelSpec, Quantization};
 use crate::error::PerfModelError;
 
 /// Fields of the decoder, wherever in the document they are.
@@ -53,6 +56,15 @@ impl Fields<'_> {
         }
     }
 
+    /// The fields of an object within, named after `prefix`.
+    fn inside<'b>(&'b self, object: &'b Map<String, Value>, prefix: &'static str) -> Fields<'b> {
+        Fields {
+            model: self.model,
+            object,
+            prefix,
+        }
+    }
+
     fn flag(&self, field: &str) -> bool {
         self.object.get(field).and_then(Value::as_bool).unwrap_or(false)
     }
@@ -92,11 +104,13 @@ pub(super) fn parse(name: &str, config: &str, hf_quant: Option<&str>) -> Result<
     );
     let heads = fields.required("num_attention_heads")?;
     let hidden = fields.required("hidden_size")?;
+    let layers = layers(&fields)?;
+    let attention = Attention::read(&fields, family, layers)?;
     let spec = ModelSpec {
         name: name.to_owned(),
         architecture: architecture.to_owned(),
         family,
-        layers: layers(&fields)?,
+        layers,
         hidden,
         heads,
         kv_heads: fields
@@ -115,7 +129,10 @@ pub(super) fn parse(name: &str, config: &str, hf_quant: Option<&str>) -> Result<
         qk_norm: normalises_queries(architecture),
         prediction_layers: fields.optional(&["num_nextn_predict_layers"])?.unwrap_or(0),
         experts: experts(&fields)?,
-        latent_attention: latent_attention(&fields)?,
+        latent_attention: attention.latent,
+        sparse_attention: attention.sparse,
+        compressed_attention: attention.compressed,
+        delta_attention: attention.delta,
         quantization,
     };
     if family == ModelFamily::Dense {
@@ -200,19 +217,9 @@ fn experts(fields: &Fields<'_>) -> Result<Option<Experts>, PerfModelError> {
         shared: fields
             .optional(&["n_shared_experts", "num_shared_experts"])?
             .unwrap_or(0),
-    }))
-}
-
-fn latent_attention(fields: &Fields<'_>) -> Result<Option<LatentAttention>, PerfModelError> {
-    let Some(kv_rank) = fields.optional(&["kv_lora_rank"])?.filter(|rank| *rank > 0) else {
-        return Ok(None);
-    };
-    let width = |field| fields.optional(&[field]).map(Option::unwrap_or_default);
-    Ok(Some(LatentAttention {
-        q_rank: width("q_lora_rank")?,
-        kv_rank,
-        nope_dim: width("qk_nope_head_dim")?,
-        rope_dim: width("qk_rope_head_dim")?,
-        value_dim: width("v_head_dim")?,
+        hidden: fields
+            .optional(&["routed_expert_hidden_size"])?
+            .filter(|hidden| *hidden > 0),
+        dense_layers: fields.optional(&["first_k_dense_replace"])?.unwrap_or(0),
     }))
 }

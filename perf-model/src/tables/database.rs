@@ -202,6 +202,10 @@ impl PerfDatabase {
         DispatchCost::resolve(self, shape)
     }
 
+    pub(crate) fn not_yet(&self, operator: &'static str, wanted: &impl std::fmt::Debug) -> OperatorMiss {
+        self.engine().not_measured(operator, format!("{wanted:?}"))
+    }
+
     fn engine(&self) -> Measured<'_> {
         Measured {
             system: self.tables.system,

@@ -7,7 +7,9 @@
 use std::fmt::Display;
 
 use dgdr_perf_model::graph::{
-    DispatchShape, GraphOperator, GraphQuery, MoeShape, OperatorGraph, OperatorName, Phase, TokenBasis, Work,
+    Compression, DispatchShape, DsaArchitecture, DsaShape, Dsv4Shape, GraphOperator, GraphQuery,
+    HyperConnectionSide, MlaBmmSide, MoeShape, MsaShape, OperatorGraph, OperatorName, Phase, TokenBasis,
+    Work,
 };
 use dgdr_perf_model::operators::{ContextAttentionShape, GemmShape, GenerationAttentionShape};
 
@@ -143,6 +145,44 @@ fn work(work: &Work) -> Op {
         }
         Work::Moe(shape) => moe(shape),
         Work::Dispatch(shape) => dispatch(shape),
+        Work::ContextMla(shape) => Op::of("ContextMla")
+            .with("num_heads", shape.heads)
+            .with("kv_cache_dtype", shape.kv.name())
+            .with("fmha_quant_mode", shape.fmha.name())
+            .with_unless("cp_size", shape.context_parallel, 1),
+        Work::GenerationMla(shape) => Op::of("GenerationMla")
+            .with("num_heads", shape.heads)
+            .with("kv_cache_dtype", shape.kv.name()),
+        Work::ContextMlaModule(shape) => Op::of("MlaModuleContext")
+            .with("num_heads", shape.heads)
+            .with("kv_cache_dtype", shape.kv.name())
+            .with("fmha_quant_mode", shape.fmha.name())
+            .with("gemm_quant_mode", shape.gemm.name()),
+        Work::GenerationMlaModule(shape) => Op::of("MlaModuleGeneration")
+            .with("num_heads", shape.heads)
+            .with("kv_cache_dtype", shape.kv.name())
+            .with("gemm_quant_mode", shape.gemm.name()),
+        Work::MlaBmm(shape) => Op::of("MlaBmm")
+            .with("num_heads", shape.heads)
+            .with("quant_mode", shape.quant.name())
+            .with_flag("is_pre", shape.side == MlaBmmSide::Pre),
+        Work::ContextDsa { shape, .. } => dsa("DsaContext", shape),
+        Work::GenerationDsa { shape, .. } => dsa("DsaGeneration", shape),
+        Work::ContextDsv4(shape) => dsv4("Dsv4Context", shape),
+        Work::GenerationDsv4(shape) => dsv4("Dsv4Generation", shape),
+        Work::HyperConnection(shape) => Op::of("Mhc")
+            .with(
+                "op",
+                match shape.side {
+                    HyperConnectionSide::Pre => "pre",
+                    HyperConnectionSide::Post => "post",
+                },
+            )
+            .with("hc_mult", shape.streams)
+            .with("hidden_size", shape.hidden)
+            .with("sinkhorn_iters", shape.sinkhorn_iterations),
+        Work::ContextMsa(shape) => msa("MsaContext", shape),
+        Work::GenerationMsa(shape) => msa("MsaGeneration", shape),
         Work::Overlap { .. } => Op::of("Overlap"),
         Work::Fallback { .. } => Op::of("Fallback"),
         other => Op::of(&format!("{other:?}")),
@@ -207,4 +247,65 @@ fn dispatch(shape: &DispatchShape) -> Op {
         op.set("is_context", u8::from(shape.prompts));
     }
     op
+}
+
+fn dsa(kind: &str, shape: &DsaShape) -> Op {
+    let choosing = f64::from(shape.indexer.choosing) / f64::from(shape.indexer.all);
+    Op::of(kind)
+        .with("num_heads", shape.heads)
+        .with("kv_cache_dtype", shape.kv.name())
+        .with("fmha_quant_mode", shape.fmha.name())
+        .with("gemm_quant_mode", shape.gemm.name())
+        .with(
+            "architecture",
+            match shape.architecture {
+                DsaArchitecture::DeepseekV32 => "DeepseekV32ForCausalLM",
+                DsaArchitecture::GlmMoeDsa => "GlmMoeDsaForCausalLM",
+            },
+        )
+        .with("index_topk", shape.chosen)
+        .with_unless("full_frac", choosing, 1.0)
+}
+
+fn dsv4(kind: &str, shape: &Dsv4Shape) -> Op {
+    Op::of(kind)
+        .with(
+            "attn_kind",
+            match shape.compression {
+                Compression::Sparse => "Csa",
+                Compression::Heavy => "Hca",
+            },
+        )
+        .with("num_heads", shape.heads)
+        .with("native_heads", shape.all_heads)
+        .with("tp_size", shape.tp)
+        .with("kv_cache_dtype", shape.kv.name())
+        .with("fmha_quant_mode", shape.fmha.name())
+        .with("gemm_quant_mode", shape.gemm.name())
+        .with("window_size", shape.window)
+        .with("hidden_size", shape.hidden)
+        .with("q_lora_rank", shape.q_rank)
+        .with("o_lora_rank", shape.o_rank)
+        .with("head_dim", shape.head_dim)
+        .with("rope_head_dim", shape.rope_dim)
+        .with("index_n_heads", shape.index_heads)
+        .with("index_head_dim", shape.index_dim)
+        .with("index_topk", shape.chosen)
+        .with("o_groups", shape.o_groups)
+}
+
+fn msa(kind: &str, shape: &MsaShape) -> Op {
+    Op::of(kind)
+        .with("num_heads", shape.heads)
+        .with("num_kv_heads", shape.kv_heads)
+        .with("hidden_size", shape.hidden)
+        .with("head_dim", shape.head_dim)
+        .with("v_head_dim", shape.value_dim)
+        .with("index_n_heads", shape.index_heads)
+        .with("index_head_dim", shape.index_dim)
+        .with("index_topk", shape.chosen)
+        .with("block_size", shape.block)
+        .with("kv_cache_dtype", shape.kv.name())
+        .with("fmha_quant_mode", shape.fmha.name())
+        .with("gemm_quant_mode", shape.gemm.name())
 }
