@@ -41,6 +41,18 @@ impl Subject {
             Work::Elementwise { .. }
             | Work::Embedding { .. }
             | Work::PointToPoint { .. }
+            | Work::ContextMla(_)
+            | Work::GenerationMla(_)
+            | Work::ContextMlaModule(_)
+            | Work::GenerationMlaModule(_)
+            | Work::MlaBmm(_)
+            | Work::ContextDsa { .. }
+            | Work::GenerationDsa { .. }
+            | Work::ContextDsv4(_)
+            | Work::GenerationDsv4(_)
+            | Work::HyperConnection(_)
+            | Work::ContextMsa(_)
+            | Work::GenerationMsa(_)
             | Work::Overlap { .. }
             | Work::Fallback { .. } => return None,
             Work::Gemm(shape) => ("gemm", shape.quant.name().to_owned()),
@@ -53,10 +65,7 @@ impl Subject {
             Work::AllReduce { .. } => ("all_reduce", "bfloat16".to_owned()),
             // Within one attention copy an all-reduce stands for what its ranks exchange.
             Work::Dispatch(shape) if shape.attention_dp == 1 => ("all_reduce", "bfloat16".to_owned()),
-            Work::Dispatch(shape) => (
-                "exchange",
-                if shape.before { "there" } else { "back" }.to_owned(),
-            ),
+            Work::Dispatch(shape) => ("exchange", if shape.before { "there" } else { "back" }.to_owned()),
         };
         Some(Self { kind, format })
     }
@@ -145,6 +154,18 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
         | Work::Embedding { .. }
         | Work::AllReduce { .. }
         | Work::PointToPoint { .. }
+        | Work::ContextMla(_)
+        | Work::GenerationMla(_)
+        | Work::ContextMlaModule(_)
+        | Work::GenerationMlaModule(_)
+        | Work::MlaBmm(_)
+        | Work::ContextDsa { .. }
+        | Work::GenerationDsa { .. }
+        | Work::ContextDsv4(_)
+        | Work::GenerationDsv4(_)
+        | Work::HyperConnection(_)
+        | Work::ContextMsa(_)
+        | Work::GenerationMsa(_)
         | Work::Dispatch(_)
         | Work::Overlap { .. }
         | Work::Fallback { .. } => 0.0,

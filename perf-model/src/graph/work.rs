@@ -294,6 +294,18 @@ impl Work {
             | Self::GenerationAttention(_)
             | Self::AllReduce { .. }
             | Self::PointToPoint { .. }
+            | Self::ContextMla(_)
+            | Self::GenerationMla(_)
+            | Self::ContextMlaModule(_)
+            | Self::GenerationMlaModule(_)
+            | Self::MlaBmm(_)
+            | Self::ContextDsa { .. }
+            | Self::GenerationDsa { .. }
+            | Self::ContextDsv4(_)
+            | Self::GenerationDsv4(_)
+            | Self::HyperConnection(_)
+            | Self::ContextMsa(_)
+            | Self::GenerationMsa(_)
             | Self::Moe(_)
             | Self::Dispatch(_) => Vec::new(),
         }

@@ -11,6 +11,16 @@ use crate::model::{CompressedAttention, DeltaAttention, LatentAttention, ModelFa
 /// Neighbouring tokens that an index chooses together where the checkpoint says nothing of blocks.
 const SINGLE: u32 = 1;
 
+/// Families that cannot do without latent attention.
+const HAVE_LATENT: &[ModelFamily] = &[
+    ModelFamily::DeepSeek,
+    ModelFamily::DeepSeekSparse,
+    ModelFamily::KimiK3,
+];
+
+/// Families that cannot do without an index of single tokens.
+const HAVE_INDEX: &[ModelFamily] = &[ModelFamily::DeepSeekSparse, ModelFamily::DeepSeekV4];
+
 /// All of it.
 pub(super) struct Attention {
     pub(super) latent: Option<LatentAttention>,
@@ -26,24 +36,27 @@ impl Attention {
         family: ModelFamily,
         layers: u32,
     ) -> Result<Self, PerfModelError> {
-        let missing = |field| fields.error(field, "is missing".to_owned());
         let attention = Self {
             latent: latent(fields)?,
             sparse: sparse(fields, layers)?,
             compressed: compressed(fields, family, layers)?,
             delta: delta(fields, family, layers)?,
         };
-        match family {
-            ModelFamily::DeepSeek | ModelFamily::DeepSeekSparse | ModelFamily::KimiK3
-                if attention.latent.is_none() =>
-            {
-                Err(missing("kv_lora_rank"))
-            }
-            ModelFamily::DeepSeekSparse | ModelFamily::DeepSeekV4 if attention.sparse.is_none() => {
-                Err(missing("index_topk"))
-            }
-            ModelFamily::MinimaxM3 if attention.sparse.is_none() => Err(missing("sparse_attention_config")),
-            _ => Ok(attention),
+        let needed = [
+            ("kv_lora_rank", attention.latent.is_some(), HAVE_LATENT),
+            ("index_topk", attention.sparse.is_some(), HAVE_INDEX),
+            (
+                "sparse_attention_config",
+                attention.sparse.is_some(),
+                &[ModelFamily::MinimaxM3],
+            ),
+        ];
+        match needed
+            .iter()
+            .find(|(_, found, families)| !found && families.contains(&family))
+        {
+            Some((field, ..)) => Err(fields.error(field, "is missing".to_owned())),
+            None => Ok(attention),
         }
     }
 }
