@@ -33,6 +33,16 @@ impl MappingWidths {
         moe_ep: 1,
         cp: 1,
     };
+
+    /// GPUs of one worker: `tp × pp × attention_dp × cp`.
+    pub const fn gpus(self) -> Gpus {
+        Gpus::new(
+            self.tp
+                .saturating_mul(self.pp)
+                .saturating_mul(self.attention_dp)
+                .saturating_mul(self.cp),
+        )
+    }
 }
 
 const fn one() -> u32 {
@@ -167,9 +177,9 @@ impl ParallelMapping {
         self.0
     }
 
-    /// GPUs of one worker: `tp × pp × attention_dp`.
+    /// GPUs of one worker.
     pub const fn gpus(self) -> Gpus {
-        Gpus::new(self.0.tp * self.0.pp * self.0.attention_dp * self.0.cp)
+        self.0.gpus()
     }
 }
 
@@ -187,22 +197,28 @@ impl From<ParallelMapping> for MappingWidths {
 }
 
 impl fmt::Display for ParallelMapping {
-    /// The field's own names: `TP4`, `TEP8`, `DEP16`, mixed ones spelt out, `PP` added where pipelined.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let MappingWidths {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for MappingWidths {
+    /// The field's own names: `TP4`, `TEP8`, `DEP16`, mixed ones spelt out, `CP` and `PP` added where a prompt or the
+    /// layers are split.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
             tp,
             pp,
             attention_dp,
             moe_tp,
             moe_ep,
             cp,
-        } = self.0;
-        let tensor = attention_dp == 1 && moe_ep == 1 && cp == 1;
-        if tensor {
+        } = *self;
+        if attention_dp == 1 && moe_ep == 1 {
             write!(f, "TP{tp}")?;
-        } else if attention_dp == 1 && moe_tp == 1 && cp == 1 {
+        } else if attention_dp == 1 && moe_tp == 1 {
             write!(f, "TEP{tp}")?;
-        } else if tp == 1 && moe_tp == 1 && moe_ep > 1 && cp == 1 {
+        } else if tp == 1 && moe_tp == 1 && moe_ep > 1 {
             write!(f, "DEP{attention_dp}")?;
         } else if moe_tp * moe_ep == 1 {
             write!(f, "TP{tp}×DP{attention_dp}")?;
@@ -250,6 +266,13 @@ mod tests {
             cp: 1,
         };
         assert_eq!(ParallelMapping::new(pipelined).unwrap().to_string(), "TP4 PP2");
+        let split = MappingWidths {
+            tp: 2,
+            moe_ep: 4,
+            cp: 2,
+            ..MappingWidths::ONE
+        };
+        assert_eq!(ParallelMapping::new(split).unwrap().to_string(), "TEP2 CP2");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use dgdr_profiler::model_source::{ModelQuery, find_model};
 use dgdr_profiler::pipeline::comparison::simulate;
 use dgdr_profiler::pipeline::question::Question;
 use dgdr_profiler::progress::Progress;
-use dgdr_sweep_planner::{Goal, Picking, Serving, Sla, Workload};
+use dgdr_sweep_planner::{Goal, Picking, SearchSpace, Serving, Sla, Workload};
 use dgdr_units::Milliseconds;
 
 fn question() -> Question {
@@ -34,6 +34,7 @@ fn question() -> Question {
         picking: Picking::BestThroughput,
         serving: Serving::Both,
         max_gpus_per_engine: None,
+        space: SearchSpace::Guide,
     }
 }
 

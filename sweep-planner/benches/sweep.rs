@@ -6,8 +6,9 @@ use std::num::NonZeroU32;
 use criterion::{Criterion, criterion_group, criterion_main};
 use dgdr_perf_model::{Backend, Estimate, Provenance};
 use dgdr_sweep_planner::{
-    Budget, DisaggregatedCorrections, Goal, Measured, Measurements, ModelFacts, ModelKind, Picking, Point,
-    ProbeKind, Problem, Query, Serving, Sla, SystemFacts, Walk, WalkPolicy, Workload, candidates, pick,
+    Budget, DisaggregatedCorrections, Extensions, Goal, Measured, Measurements, ModelFacts, ModelKind,
+    Picking, Point, ProbeKind, Problem, Query, SearchSpace, Serving, Sla, SystemFacts, Walk, WalkPolicy,
+    Workload, candidates, pick,
 };
 use dgdr_units::{Bytes, Gpus, Milliseconds, RequestsPerSecond, TokensPerSecond};
 
@@ -23,6 +24,7 @@ fn problem(total_gpus: u32) -> Option<Problem> {
         system: SystemFacts {
             memory: Bytes::new(141 << 30),
             gpus_per_node: NonZeroU32::new(8)?,
+            gpus_per_domain: NonZeroU32::new(8)?,
         },
         backend: Backend::Trtllm,
         workload: Workload::new(4000, 1000).ok()?,
@@ -36,6 +38,8 @@ fn problem(total_gpus: u32) -> Option<Problem> {
             total_gpus: Gpus::new(total_gpus),
             max_gpus_per_engine: None,
         },
+        space: SearchSpace::Guide,
+        extensions: Extensions::default(),
         probe: ProbeKind::Simulated,
         corrections: DisaggregatedCorrections::upstream(),
     })

@@ -35,6 +35,7 @@ pub(crate) fn problem() -> Problem {
         system: SystemFacts {
             memory: Bytes::new(141 << 30),
             gpus_per_node: count(8),
+            gpus_per_domain: count(8),
         },
         backend: Backend::Trtllm,
         workload: Workload::new(4000, 1000).unwrap(),
@@ -45,6 +46,8 @@ pub(crate) fn problem() -> Problem {
             total_gpus: Gpus::new(8),
             max_gpus_per_engine: None,
         },
+        space: SearchSpace::Guide,
+        extensions: Extensions::default(),
         probe: ProbeKind::Simulated,
         corrections: DisaggregatedCorrections::upstream(),
     }

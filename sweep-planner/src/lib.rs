@@ -27,13 +27,15 @@
 //!         weights: Bytes::new(65_000_000_000),
 //!         kind: ModelKind::Dense,
 //!     },
-//!     system: SystemFacts { memory: Bytes::new(141 << 30), gpus_per_node: count(8) },
+//!     system: SystemFacts { memory: Bytes::new(141 << 30), gpus_per_node: count(8), gpus_per_domain: count(8) },
 //!     backend: Backend::Trtllm,
 //!     workload,
 //!     goal: Goal::Sla(Sla::TokenLatency { ttft: ms(2000.0), itl: ms(30.0) }),
 //!     picking: Picking::BestThroughput,
 //!     serving: Serving::Disaggregated,
 //!     budget: Budget { total_gpus: Gpus::new(8), max_gpus_per_engine: None },
+//!     space: SearchSpace::Guide,
+//!     extensions: Extensions::default(),
 //!     probe: ProbeKind::Simulated,
 //!     corrections: DisaggregatedCorrections::upstream(),
 //! };
@@ -64,7 +66,7 @@ mod pick;
 mod problem;
 mod walk;
 
-pub use candidates::{Candidates, Rejected, Rejection, candidates, min_tensor_parallelism};
+pub use candidates::{Candidates, Rejected, Rejection, candidates, min_gpus_per_worker};
 pub use error::PlannerError;
 pub use grid::{DecodePoint, DecodeRange, Granularity, decode_grid, prefill_grid};
 pub use measurements::{Answer, Failure, Measured, Measurements, Point, Query, Role};
@@ -74,8 +76,8 @@ pub use outcome::{
 };
 pub use pick::pick;
 pub use problem::{
-    Budget, Decimals, DisaggregatedCorrections, Goal, Load, ModelFacts, ModelKind, Picking, ProbeKind,
-    Problem, Serving, Sla, SystemFacts, Workload,
+    AttentionKind, Budget, Decimals, DisaggregatedCorrections, ExpertFacts, Extensions, Goal, Load,
+    ModelFacts, ModelKind, Picking, ProbeKind, Problem, SearchSpace, Serving, Sla, SystemFacts, Workload,
 };
 pub use walk::{PastItl, Walk, WalkPolicy};
 

@@ -21,6 +21,13 @@ pub enum Role {
     Decode,
 }
 
+impl Role {
+    /// Whether a worker of this role can be spread so: a prompt that is split over ranks helps no decode worker.
+    pub const fn takes(self, mapping: ParallelMapping) -> bool {
+        !matches!(self, Self::Decode) || mapping.widths().cp == 1
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -135,7 +135,7 @@ impl fmt::Display for Reason {
             Self::Rejected(rejected) => write!(
                 f,
                 "{}: {}; {}",
-                rejected.name(),
+                rejected.mapping,
                 rejected.reason,
                 rejected.reason.remedy()
             ),

@@ -62,8 +62,8 @@ pub fn pick(problem: &Problem, candidates: &Candidates, measurements: &Measureme
                 Chosen::Aggregated
             }
         }),
-        aggregated: entries(&judge, &aggregated, best),
-        disaggregated: entries(&judge, &disaggregated, best),
+        aggregated: entries(&judge, &aggregated, best.as_ref()),
+        disaggregated: entries(&judge, &disaggregated, best.as_ref()),
         pareto: comparison.front.points(&judge),
         rejected: excluded(problem, candidates, measurements, &rows),
     };
@@ -139,7 +139,11 @@ fn conclude(
     })
 }
 
-fn entries(judge: &Judge<'_>, ranked: &[(Score, Choice)], best: Option<(Score, Choice)>) -> Vec<RankedEntry> {
+fn entries(
+    judge: &Judge<'_>,
+    ranked: &[(Score, Choice)],
+    best: Option<&(Score, Choice)>,
+) -> Vec<RankedEntry> {
     ranked
         .iter()
         .filter_map(|(_, choice)| Some((choice, judge.configuration(choice)?)))
@@ -149,7 +153,7 @@ fn entries(judge: &Judge<'_>, ranked: &[(Score, Choice)], best: Option<(Score, C
             meets_sla: judge.keeps_everything(choice),
             lost: best
                 .filter(|(_, best)| best.layout != choice.layout)
-                .map(|(_, best)| explain::lost(judge, choice, &best)),
+                .map(|(_, best)| explain::lost(judge, choice, best)),
             configuration,
         })
         .collect()
@@ -173,7 +177,7 @@ fn excluded(
     rows: &Rows,
 ) -> Vec<Excluded> {
     let never = candidates.rejected.iter().map(|rejected| Excluded {
-        mapping: rejected.name(),
+        mapping: rejected.mapping.to_string(),
         role: None,
         reason: rejected.reason.to_string(),
         remedy: Some(rejected.reason.remedy()),

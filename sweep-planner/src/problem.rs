@@ -23,6 +23,16 @@ pub struct ModelFacts {
     pub kind: ModelKind,
 }
 
+impl ModelFacts {
+    /// The experts, where there are any.
+    pub const fn experts(&self) -> Option<ExpertFacts> {
+        match self.kind {
+            ModelKind::Dense => None,
+            ModelKind::MixtureOfExperts(experts) => Some(experts),
+        }
+    }
+}
+
 /// Kind of the feed-forward part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,10 +40,30 @@ pub enum ModelKind {
     /// One feed-forward network a layer.
     Dense,
     /// Routed experts.
-    MixtureOfExperts {
-        /// Routed experts of one layer.
-        experts: NonZeroU32,
-    },
+    MixtureOfExperts(ExpertFacts),
+}
+
+/// What the planner needs to know of routed experts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ExpertFacts {
+    /// Routed experts of one layer.
+    pub experts: NonZeroU32,
+    /// Hidden size of one expert.
+    pub intermediate: NonZeroU32,
+    /// Rows of an expert's weights that share a scale and so stay together; 1 where each row is on its own.
+    pub block: NonZeroU32,
+    /// Kind of attention beside the experts.
+    pub attention: AttentionKind,
+}
+
+/// What attention keeps of a token, as far as it decides how attention is spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttentionKind {
+    /// Keys and values of groups of heads, which tensor-parallel ranks share out.
+    Grouped,
+    /// One latent vector for all heads, which every tensor-parallel rank keeps whole.
+    Latent,
 }
 
 /// What the planner needs to know of the hardware.
@@ -41,8 +71,34 @@ pub enum ModelKind {
 pub struct SystemFacts {
     /// Memory of one GPU.
     pub memory: Bytes,
-    /// GPUs of one node: a dense worker stays within it.
+    /// GPUs of one node.
     pub gpus_per_node: NonZeroU32,
+    /// GPUs that are joined as fast as those of one node: a node, or a rack where NVLink joins its nodes.
+    pub gpus_per_domain: NonZeroU32,
+}
+
+/// Which mappings are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchSpace {
+    /// Those of the profiler guide: TP for dense models, TEP and DEP for experts, and TP too where attention has
+    /// grouped queries; dense workers within one node, those with experts within four.
+    #[default]
+    Guide,
+    /// Those of aiconfigurator 0.12.0: for experts every product of tensor and data parallelism of attention with
+    /// tensor and expert parallelism of experts, and what [`Extensions`] adds.
+    Wide,
+}
+
+/// What a model, an engine and a system allow beyond tensor, data and expert parallelism. Widths ascend.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Extensions {
+    /// Ranks that one prompt can be split over, beyond one. Only prefill is split.
+    pub context_parallel: Vec<u32>,
+    /// Pipeline stages that are worth a try, beyond one.
+    pub pipeline_stages: Vec<u32>,
+    /// Widths of expert parallelism at which tokens travel by all-to-all kernels of the engine.
+    pub exchanged_experts: Vec<u32>,
 }
 
 /// The GPUs that may be used.
@@ -246,6 +302,10 @@ pub struct Problem {
     pub serving: Serving,
     /// The GPUs that may be used.
     pub budget: Budget,
+    /// Which mappings are tried.
+    pub space: SearchSpace,
+    /// What is possible beyond the common mappings.
+    pub extensions: Extensions,
     /// Who answers the queries.
     pub probe: ProbeKind,
     /// How the answers of single workers are corrected before workers are combined.

@@ -40,8 +40,8 @@ pub struct Walk {
     lanes: VecDeque<Lane>,
     open: Option<Query>,
     measurements: Measurements,
-    /// Widest mapping that ran out of memory at its first point, by role.
-    exhausted: BTreeMap<Role, ParallelMapping>,
+    /// Mappings that ran out of memory at their first point, by role.
+    exhausted: BTreeMap<Role, Vec<ParallelMapping>>,
     /// ITL beyond which a decode climb ends, where the policy asks for it.
     itl_ceiling: Option<f64>,
 }
@@ -61,7 +61,9 @@ impl Walk {
             // Two roles need two workers: a mapping that leaves no GPU for the other role is never deployed.
             if problem.serving.disaggregated() && mapping.gpus() < problem.budget.total_gpus {
                 lanes.push_back(Lane::new(mapping, Role::Prefill, prefill_points(policy)));
-                lanes.push_back(Lane::new(mapping, Role::Decode, decode_points(policy)));
+                if Role::Decode.takes(mapping) {
+                    lanes.push_back(Lane::new(mapping, Role::Decode, decode_points(policy)));
+                }
             }
         }
         let itl_ceiling = match problem.goal.sla() {
@@ -90,7 +92,11 @@ impl Walk {
                 mapping: lane.mapping,
                 point,
             };
-            if let Some(&wider) = self.exhausted.get(&lane.role) {
+            let exhausted = self.exhausted.get(&lane.role).into_iter().flatten().copied();
+            if let Some(wider) = exhausted
+                .into_iter()
+                .find(|wider| holds_more(lane.mapping, *wider))
+            {
                 // The narrower worker holds more of everything, so it is an answer without a question.
                 self.lanes.pop_front();
                 self.measurements
@@ -140,7 +146,7 @@ impl Walk {
             Lesson::Itl(_) | Lesson::Nothing => {}
             Lesson::MemoryFull => {
                 if lane.first == Some(query.point) {
-                    self.exhausted.insert(lane.role, lane.mapping);
+                    self.exhausted.entry(lane.role).or_default().push(lane.mapping);
                 }
                 lane.drop_larger_than(query.point);
             }
@@ -201,6 +207,20 @@ impl Lane {
             _ => true,
         });
     }
+}
+
+/// Whether each GPU of a worker holds at least what each GPU of a `wider` one does.
+///
+/// So it is where no width is larger. Data-parallel copies of attention are left out: engines reserve memory for each.
+fn holds_more(worker: ParallelMapping, wider: ParallelMapping) -> bool {
+    let (narrow, wide) = (worker.widths(), wider.widths());
+    narrow.attention_dp == 1
+        && wide.attention_dp == 1
+        && narrow.cp == wide.cp
+        && narrow.tp <= wide.tp
+        && narrow.pp <= wide.pp
+        && narrow.moe_tp <= wide.moe_tp
+        && narrow.moe_ep <= wide.moe_ep
 }
 
 fn prefill_points(policy: &WalkPolicy) -> VecDeque<Point> {

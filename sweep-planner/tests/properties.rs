@@ -9,9 +9,9 @@ use std::num::NonZeroU32;
 
 use dgdr_perf_model::{Backend, Estimate, Provenance};
 use dgdr_sweep_planner::{
-    Answer, Budget, Decision, DisaggregatedCorrections, Failure, Goal, Layout, Load, Measured, Measurements,
-    ModelFacts, ModelKind, Outcome, Picking, Point, ProbeKind, Problem, Query, Serving, Sla, SystemFacts,
-    Walk, WalkPolicy, Workload, candidates, pick,
+    Answer, Budget, Decision, DisaggregatedCorrections, Extensions, Failure, Goal, Layout, Load, Measured,
+    Measurements, ModelFacts, ModelKind, Outcome, Picking, Point, ProbeKind, Problem, Query, SearchSpace,
+    Serving, Sla, SystemFacts, Walk, WalkPolicy, Workload, candidates, pick,
 };
 use dgdr_units::{Bytes, Gpus, Milliseconds, RequestsPerSecond, TokensPerSecond};
 use proptest::prelude::*;
@@ -128,13 +128,15 @@ prop_compose! {
                 weights: Bytes::new(weights_gib << 30),
                 kind: ModelKind::Dense,
             },
-            system: SystemFacts { memory: Bytes::new(141 << 30), gpus_per_node: count(8) },
+            system: SystemFacts { memory: Bytes::new(141 << 30), gpus_per_node: count(8), gpus_per_domain: count(8) },
             backend,
             workload: Workload::new(4000, osl).unwrap(),
             goal: Goal::Sla(Sla::TokenLatency { ttft: ms(ttft), itl: ms(itl) }),
             picking,
             serving,
             budget: Budget { total_gpus: Gpus::new(total), max_gpus_per_engine: None },
+            space: SearchSpace::Guide,
+            extensions: Extensions::default(),
             probe: ProbeKind::Simulated,
             corrections: if corrected {
                 DisaggregatedCorrections::upstream()

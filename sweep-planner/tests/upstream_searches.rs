@@ -19,9 +19,9 @@ use dgdr_perf_model::{
     Provenance, SystemSpec, registry,
 };
 use dgdr_sweep_planner::{
-    Answer, Budget, Decision, DisaggregatedCorrections, Failure, Goal, Layout, Measured, Measurements,
-    ModelFacts, ModelKind, Picking, Point, ProbeKind, Problem, Query, RankedEntry, Role, Serving, Sla,
-    SystemFacts, Walk, WalkPolicy, Workload, candidates, pick,
+    Answer, Budget, Decision, DisaggregatedCorrections, Extensions, Failure, Goal, Layout, Measured,
+    Measurements, ModelFacts, ModelKind, Picking, Point, ProbeKind, Problem, Query, RankedEntry, Role,
+    SearchSpace, Serving, Sla, SystemFacts, Walk, WalkPolicy, Workload, candidates, pick,
 };
 use dgdr_units::{Bytes, Gpus, Milliseconds, RequestsPerSecond, TokensPerSecond};
 
@@ -228,6 +228,7 @@ impl Search {
             system: SystemFacts {
                 memory: Bytes::new(self.memory),
                 gpus_per_node: count(8),
+                gpus_per_domain: count(8),
             },
             backend: self.backend,
             workload: Workload::new(4000, self.osl).unwrap(),
@@ -241,6 +242,8 @@ impl Search {
                 total_gpus: Gpus::new(self.gpus),
                 max_gpus_per_engine: None,
             },
+            space: SearchSpace::Guide,
+            extensions: Extensions::default(),
             probe: ProbeKind::Simulated,
             corrections: DisaggregatedCorrections::upstream(),
         }

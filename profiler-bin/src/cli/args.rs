@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dgdr_sweep_planner::SearchSpace;
 use dgdr_types::contract::defaults;
 
 use crate::estimate::EstimatePoint;
@@ -64,6 +65,25 @@ pub enum Predictor {
     Upstream,
 }
 
+/// Which parallel mappings are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Space {
+    /// Those of the profiler guide: TP, TEP and DEP.
+    #[default]
+    Guide,
+    /// Those of aiconfigurator: also mixed, context-parallel and pipelined ones.
+    Wide,
+}
+
+impl From<Space> for SearchSpace {
+    fn from(space: Space) -> Self {
+        match space {
+            Space::Guide => Self::Guide,
+            Space::Wide => Self::Wide,
+        }
+    }
+}
+
 /// In which form a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum OutputFormat {
@@ -109,6 +129,9 @@ pub struct ProfileArgs {
     /// KV loads and context lengths (each) measured on the picked decode engine.
     #[arg(long, value_name = "N", default_value_t = 6)]
     pub decode_interpolation_granularity: u32,
+    /// Which parallel mappings are tried.
+    #[arg(long, value_enum, default_value_t)]
+    pub search_space: Space,
     /// Which closed forms predict.
     #[arg(long, value_enum, default_value_t = Predictor::Upstream)]
     pub predictor: Predictor,
@@ -198,6 +221,9 @@ pub struct SweepArgs {
     /// Which serving modes to consider.
     #[arg(long, value_enum, default_value_t = SweepMode::Both)]
     pub mode: SweepMode,
+    /// Which parallel mappings are tried.
+    #[arg(long, value_enum, default_value_t)]
+    pub search_space: Space,
     /// How many configurations to list of each mode.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub top: usize,

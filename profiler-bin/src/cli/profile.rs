@@ -73,6 +73,7 @@ fn options(arguments: &ProfileArgs) -> ProfileOptions {
             prefill: arguments.prefill_interpolation_granularity,
             decode: arguments.decode_interpolation_granularity,
         },
+        space: arguments.search_space.into(),
     }
 }
 
@@ -123,8 +124,8 @@ fn show_plan(
         printer.data(format_args!("{backend}: would try {kept}"))?;
         for rejected in &candidates.rejected {
             printer.data(format_args!(
-                "{backend}: would not try TP{}: {}; {}",
-                rejected.tp,
+                "{backend}: would not try {}: {}; {}",
+                rejected.mapping,
                 rejected.reason,
                 rejected.reason.remedy()
             ))?;

@@ -78,6 +78,7 @@ fn question(arguments: &SweepArgs) -> Result<Question, ProfilerError> {
             SweepMode::Both => Serving::Both,
         },
         max_gpus_per_engine: arguments.max_gpus_per_engine.map(Gpus::new),
+        space: arguments.search_space.into(),
     })
 }
 

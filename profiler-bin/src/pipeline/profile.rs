@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use dgdr_perf_model::Backend;
 use dgdr_sweep_planner::{
-    Candidates, Configuration, Goal, Granularity, Load, Outcome, Picking, Serving, Sla, Workload, candidates,
+    Candidates, Configuration, Goal, Granularity, Load, Outcome, Picking, SearchSpace, Serving, Sla,
+    Workload, candidates,
 };
 use dgdr_types::spec::ProfilingPhase;
 use dgdr_types::{BackendChoice, OptimizationType, ResolvedRequest, SearchStrategy};
@@ -57,6 +58,8 @@ pub struct ProfileOptions {
     pub unmet_sla: UnmetSla,
     /// Points of the curves.
     pub granularity: Granularity,
+    /// Which mappings are tried.
+    pub space: SearchSpace,
 }
 
 /// A finished run.
@@ -359,6 +362,7 @@ pub fn question(request: &ResolvedRequest, options: &ProfileOptions) -> Result<U
         picking,
         serving,
         max_gpus_per_engine: wanted.max_gpus_per_engine.map(|gpus| Gpus::new(gpus.get())),
+        space: options.space,
     };
     Ok(Understood {
         question,

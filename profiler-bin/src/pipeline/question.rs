@@ -3,10 +3,10 @@
 use std::num::NonZeroU32;
 
 use dgdr_perf_model::graph::{GraphQuery, OperatorGraph};
-use dgdr_perf_model::{Backend, ModelSpec, ParallelMapping, Precision};
+use dgdr_perf_model::{Backend, Experts, ModelFamily, ModelSpec, MoeQuant, ParallelMapping, Precision};
 use dgdr_sweep_planner::{
-    Budget, DisaggregatedCorrections, Goal, ModelFacts, ModelKind, Picking, ProbeKind, Problem, Serving,
-    SystemFacts, Workload,
+    AttentionKind, Budget, DisaggregatedCorrections, ExpertFacts, Extensions, Goal, ModelFacts, ModelKind,
+    Picking, ProbeKind, Problem, SearchSpace, Serving, SystemFacts, Workload,
 };
 use dgdr_units::{Bytes, Gpus, floor_count};
 
@@ -32,7 +32,18 @@ pub struct Question {
     pub serving: Serving,
     /// GPUs of the widest engine that may be tried.
     pub max_gpus_per_engine: Option<Gpus>,
+    /// Which mappings are tried.
+    pub space: SearchSpace,
 }
+
+/// Rows of an expert's weights that share a scale when they are fp8 in blocks.
+const FP8_BLOCK: u32 = 128;
+
+/// GPUs from which on a pipeline is worth a try, from upstream.
+const PIPELINE_GPUS: u32 = 16;
+
+/// First CUDA compute capability of Blackwell, times ten.
+const BLACKWELL: u32 = 100;
 
 /// Who will answer, as far as the planner needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -54,12 +65,11 @@ impl Question {
     /// [`ProfilerError::Model`] when the model description lacks what the planner needs.
     pub fn problem(&self, probe: ProbeTraits) -> Result<Problem, ProfilerError> {
         let model = &self.model;
-        let kind = match &model.experts {
-            Some(experts) => ModelKind::MixtureOfExperts {
-                experts: at_least_one(model, "number of experts", experts.count)?,
-            },
+        let kind = match model.experts {
+            Some(experts) => ModelKind::MixtureOfExperts(expert_facts(model, experts, probe.precision)?),
             None => ModelKind::Dense,
         };
+        let system = self.hardware.system;
         Ok(Problem {
             model: ModelFacts {
                 attention_heads: at_least_one(model, "number of attention heads", model.heads)?,
@@ -71,6 +81,12 @@ impl Question {
             system: SystemFacts {
                 memory: self.hardware.memory,
                 gpus_per_node: self.hardware.gpus_per_node,
+                gpus_per_domain: system
+                    .gpus_per_rack
+                    .and_then(NonZeroU32::new)
+                    .map_or(self.hardware.gpus_per_node, |rack| {
+                        rack.max(self.hardware.gpus_per_node)
+                    }),
             },
             backend: probe.backend,
             workload: self.workload,
@@ -81,6 +97,8 @@ impl Question {
                 total_gpus: self.hardware.total_gpus,
                 max_gpus_per_engine: self.max_gpus_per_engine,
             },
+            space: self.space,
+            extensions: self.extensions(),
             probe: probe.kind,
             corrections: probe.corrections,
         })
@@ -88,6 +106,24 @@ impl Question {
 }
 
 impl Question {
+    /// What the model allows beyond the common mappings.
+    fn extensions(&self) -> Extensions {
+        let pipelined = matches!(
+            self.model.family,
+            ModelFamily::DeepSeekSparse | ModelFamily::DeepSeekV4
+        ) && self
+            .hardware
+            .system
+            .sm_version
+            .is_some_and(|version| version >= BLACKWELL)
+            && self.hardware.total_gpus.get() >= PIPELINE_GPUS;
+        Extensions {
+            context_parallel: Vec::new(),
+            pipeline_stages: if pipelined { vec![2] } else { Vec::new() },
+            exchanged_experts: Vec::new(),
+        }
+    }
+
     /// Bytes of the whole model; zero, which restricts nothing, where no single worker could be described.
     fn weights(&self, probe: ProbeTraits) -> Bytes {
         OperatorGraph::of(GraphQuery {
@@ -99,6 +135,28 @@ impl Question {
         })
         .map_or(Bytes::ZERO, |graph| Bytes::new(floor_count(graph.weight_bytes())))
     }
+}
+
+fn expert_facts(
+    model: &ModelSpec,
+    experts: Experts,
+    precision: Precision,
+) -> Result<ExpertFacts, ProfilerError> {
+    let block = if precision.moe == MoeQuant::Fp8Block {
+        FP8_BLOCK
+    } else {
+        1
+    };
+    Ok(ExpertFacts {
+        experts: at_least_one(model, "number of experts", experts.count)?,
+        intermediate: at_least_one(model, "hidden size of experts", experts.intermediate)?,
+        block: at_least_one(model, "block of experts", block)?,
+        attention: if model.latent_attention.is_some() {
+            AttentionKind::Latent
+        } else {
+            AttentionKind::Grouped
+        },
+    })
 }
 
 fn at_least_one(model: &ModelSpec, what: &'static str, value: u32) -> Result<NonZeroU32, ProfilerError> {

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use dgdr_perf_model::{Provenance, SourceKind};
-use dgdr_sweep_planner::{Configuration, Goal, Layout, Outcome, Picking, RankedEntry, Sla, WorkerGroup};
+use dgdr_sweep_planner::{
+    Configuration, Goal, Layout, Outcome, Picking, RankedEntry, Rejected, Sla, WorkerGroup,
+};
 
 use super::table::{Align, Table};
 use crate::pipeline::comparison::Comparison;
@@ -42,8 +44,8 @@ impl fmt::Display for Summary<'_> {
         let rejected = &winner.candidates.rejected;
         if !rejected.is_empty() {
             writeln!(f, "\nNot tried:")?;
-            for rejection in rejected {
-                writeln!(f, "  TP{}: {}", rejection.tp, rejection.reason)?;
+            for (reason, mappings) in by_reason(rejected) {
+                writeln!(f, "  {}: {reason}", mappings.join(", "))?;
             }
         }
         Ok(())
@@ -235,6 +237,19 @@ fn cells(mode: &str, entry: &RankedEntry) -> Vec<String> {
             .as_ref()
             .map_or_else(|| "picked".to_owned(), ToString::to_string),
     ]
+}
+
+/// Mappings that share a reason, in the order in which reasons come up.
+fn by_reason(rejected: &[Rejected]) -> Vec<(String, Vec<String>)> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for rejection in rejected {
+        let (reason, mapping) = (rejection.reason.to_string(), rejection.mapping.to_string());
+        match groups.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, mappings)) => mappings.push(mapping),
+            None => groups.push((reason, vec![mapping])),
+        }
+    }
+    groups
 }
 
 /// A configuration in one phrase.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dgdr_perf_model::Backend;
+use dgdr_perf_model::{Backend, MappingWidths};
 use dgdr_units::{Fraction, Gpus, Milliseconds};
 use serde::Serialize;
 
@@ -121,8 +121,8 @@ pub enum Remedy {
     },
     /// Lift the limit that kept a wider mapping from being tried.
     TryWider {
-        /// The width that was not tried.
-        tp: u32,
+        /// The mapping that was not tried.
+        mapping: MappingWidths,
         /// What to change.
         how: String,
     },
@@ -149,7 +149,7 @@ impl fmt::Display for Remedy {
                 write!(f, "relax sla.e2eLatency to ≥ {}", upwards(*at_least))
             }
             Self::AddGpus { total } => write!(f, "add GPUs: raise hardware.totalGpus to {}", total.get()),
-            Self::TryWider { tp, how } => write!(f, "allow TP{tp}: {how}"),
+            Self::TryWider { mapping, how } => write!(f, "allow {mapping}: {how}"),
             Self::ReduceLoad { to } => {
                 write!(
                     f,

@@ -161,9 +161,9 @@ fn wider(candidates: &Candidates) -> Option<Remedy> {
                     | Rejection::TooFewHeadsPerGpu { .. }
             )
         })
-        .min_by_key(|rejected| rejected.tp)
+        .min_by_key(|rejected| rejected.mapping.gpus())
         .map(|rejected| Remedy::TryWider {
-            tp: rejected.tp,
+            mapping: rejected.mapping,
             // The remedy against too few heads narrows the search; here the wish is to widen it.
             how: if matches!(rejected.reason, Rejection::TooFewHeadsPerGpu { .. }) {
                 "use searchStrategy: thorough, which measures real engines".to_owned()
@@ -261,7 +261,7 @@ pub(super) fn unmeasured(
     let mut list = Vec::new();
     for &mapping in &candidates.kept {
         for role in roles(problem) {
-            if !measured(mapping, role) {
+            if role.takes(mapping) && !measured(mapping, role) {
                 let failure = measurements
                     .iter()
                     .filter(|(query, _)| query.mapping == mapping && query.point.role() == role)
@@ -285,9 +285,7 @@ pub(super) fn reasons(
     let two_workers = narrowest
         .filter(|_| !problem.serving.aggregated())
         .map(|gpus| gpus * 2);
-    let smallest = smallest_copy(problem.backend, rows)
-        .map(Gpus::new)
-        .max(two_workers);
+    let smallest = smallest_copy(problem, rows).map(Gpus::new).max(two_workers);
     let too_small = smallest
         .filter(|needed| *needed > available)
         .map(|needed| Reason::NothingFits { needed, available });

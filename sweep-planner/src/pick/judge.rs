@@ -192,6 +192,6 @@ impl<'a> Judge<'a> {
 }
 
 /// A number without the noise of its last bits.
-fn even(value: f64) -> f64 {
+pub(super) fn even(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
