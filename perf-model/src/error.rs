@@ -46,14 +46,15 @@ pub enum PerfModelError {
     },
     /// The checkpoint's quantization is none that measured tables know.
     #[error(
-        "model `{model}`: quantization `{algorithm}` is not covered by measured tables; name the format of its \
-         projections (`gemm_quant_mode`)"
+        "model `{model}`: quantization `{algorithm}` is not covered by measured tables; name the format of its {part}"
     )]
     QuantizationNotCovered {
         /// Name of the model.
         model: String,
         /// The checkpoint's algorithm.
         algorithm: String,
+        /// The weights whose format is unknown, and the setting that names it.
+        part: &'static str,
     },
     /// fp8 prefill attention was asked for, but was not measured.
     #[error(

@@ -50,6 +50,6 @@ pub use memory::{MemoryBreakdown, MemoryFit, MemoryFraction, WorkerRole};
 pub use model::{Experts, ModelFamily, ModelSpec};
 pub use precision::PrecisionOverrides;
 pub use provenance::{Axis, Beyond, Estimate, OperatorLatency, Provenance, Source, SourceKind};
-pub use quant::{FmhaQuant, GemmQuant, KvQuant, MoeQuant, Precision};
+pub use quant::{FmhaQuant, GemmQuant, KvQuant, MoeQuant, PartFormats, Precision};
 pub use system::SystemSpec;
 pub use tables::PerfDatabase;

@@ -2,16 +2,21 @@
 
 use crate::backend::Backend;
 use crate::error::PerfModelError;
-use crate::model::ModelSpec;
-use crate::operators::ContextAttentionShape;
-use crate::quant::{FmhaQuant, GemmQuant, KvQuant, MoeQuant, Precision};
+use crate::model::{ModelFamily, ModelSpec};
+use crate::quant::{FmhaQuant, GemmQuant, KvQuant, MoeQuant, PartFormats, Precision};
 use crate::system::SystemSpec;
 use crate::tables::PerfDatabase;
+
+/// First generation of GPUs with fp4 tensor cores, as compute capability.
+const BLACKWELL: u32 = 100;
+
+/// Compute capability of Hopper.
+const HOPPER: u32 = 90;
 
 /// Formats that a user insists on; what is left out is inferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PrecisionOverrides {
-    /// Format of the projections.
+    /// Format of the projections; parts of the checkpoint in other formats then count as made in this one too.
     pub gemm: Option<GemmQuant>,
     /// Routed experts.
     pub moe: Option<MoeQuant>,
@@ -37,58 +42,90 @@ impl Precision {
     /// always runs in bfloat16.
     ///
     /// # Errors
-    /// [`PerfModelError::QuantizationNotCovered`] when the projections' format can neither be inferred nor was given;
-    /// [`PerfModelError::AttentionFormatNotMeasured`] when fp8 attention was insisted on without data.
+    /// [`PerfModelError::QuantizationNotCovered`] when the format of projections or experts can neither be inferred nor
+    /// was given; [`PerfModelError::AttentionFormatNotMeasured`] when fp8 attention was insisted on without data.
     pub fn infer_with(
         model: &ModelSpec,
         database: &PerfDatabase,
         overrides: PrecisionOverrides,
     ) -> Result<Self, PerfModelError> {
-        let gemm = overrides.gemm.or(model.quantization.gemm).ok_or_else(|| {
-            PerfModelError::QuantizationNotCovered {
-                model: model.name.clone(),
-                algorithm: model.quantization.algorithm.clone(),
-            }
-        })?;
-        let moe = overrides
-            .moe
-            .or(model.quantization.moe)
-            .unwrap_or(MoeQuant::Bfloat16);
-        let kv = overrides.kv.unwrap_or(model.quantization.kv);
-        let measured = |fmha| {
-            if !database.is_measured() {
-                return fmha == FmhaQuant::Bfloat16 || database.system().fp8_flops.is_some();
-            }
-            database.has_context_attention(&ContextAttentionShape {
-                heads: model.heads,
-                kv_heads: model.kv_heads,
-                head_dim: model.head_dim,
-                window: 0,
-                kv,
-                fmha,
-                qk_norm: model.qk_norm,
-            })
+        let system = database.system();
+        let checkpoint = &model.quantization;
+        let not_covered = |part| PerfModelError::QuantizationNotCovered {
+            model: model.name.clone(),
+            algorithm: checkpoint.algorithm.clone(),
+            part,
         };
-        let fmha = match overrides.fmha {
-            Some(FmhaQuant::Fp8) if !measured(FmhaQuant::Fp8) => {
-                return Err(PerfModelError::AttentionFormatNotMeasured {
-                    model: model.name.clone(),
-                    system: database.system().name,
-                    backend: database.backend(),
-                });
-            }
-            Some(fmha) => fmha,
-            None if database.backend() == Backend::Vllm => FmhaQuant::Bfloat16,
-            None if model.quantization.fmha == FmhaQuant::Fp8 && measured(FmhaQuant::Fp8) => FmhaQuant::Fp8,
-            None => FmhaQuant::Bfloat16,
+        let gemm = overrides
+            .gemm
+            .or(checkpoint.gemm)
+            .ok_or_else(|| not_covered("projections (`gemm_quant_mode`)"))?;
+        let moe = match (overrides.moe, checkpoint.moe) {
+            (Some(insisted), _) => insisted,
+            (None, Some(stored)) => experts_as_run(model, stored, database),
+            (None, None) if model.experts.is_some() => return Err(not_covered("experts (`moe_quant_mode`)")),
+            (None, None) => MoeQuant::Bfloat16,
+        };
+        let kv = overrides.kv.unwrap_or(checkpoint.kv);
+        let parts = match overrides.gemm {
+            Some(_) => PartFormats::UNIFORM,
+            None => checkpoint.parts,
         };
         Ok(Self {
-            gemm: runnable(gemm, database.system()),
+            gemm: runnable(gemm, system),
             moe,
             kv,
-            fmha,
+            fmha: prefill_attention(model, database, (kv, overrides.fmha))?,
+            parts: parts.map(|part| runnable(part, system)),
         })
     }
+}
+
+/// The format of prefill attention over a cache of format `kv`, a user's choice first.
+fn prefill_attention(
+    model: &ModelSpec,
+    database: &PerfDatabase,
+    (kv, insisted): (KvQuant, Option<FmhaQuant>),
+) -> Result<FmhaQuant, PerfModelError> {
+    let fp8_is_measured = || measured_in_fp8(model.family, database, kv);
+    match insisted {
+        Some(FmhaQuant::Fp8) if !fp8_is_measured() => Err(PerfModelError::AttentionFormatNotMeasured {
+            model: model.name.clone(),
+            system: database.system().name,
+            backend: database.backend(),
+        }),
+        Some(fmha) => Ok(fmha),
+        None if database.backend() != Backend::Vllm
+            && model.quantization.fmha == FmhaQuant::Fp8
+            && runs_in_fp8(model.family)
+            && fp8_is_measured() =>
+        {
+            Ok(FmhaQuant::Fp8)
+        }
+        None => Ok(FmhaQuant::Bfloat16),
+    }
+}
+
+/// Whether engines run a family's prefill attention in fp8 at all; sparse attention computes in bfloat16.
+const fn runs_in_fp8(family: ModelFamily) -> bool {
+    !matches!(family, ModelFamily::DeepSeekSparse | ModelFamily::DeepSeekV4)
+}
+
+/// Whether any kernel of prefill attention was measured in fp8 over a cache of format `kv`.
+fn measured_in_fp8(family: ModelFamily, database: &PerfDatabase, kv: KvQuant) -> bool {
+    if !database.is_measured() {
+        return database.system().fp8_flops.is_some();
+    }
+    let latent = [("context_mla", "mla_dtype"), ("mla_context_module", "mla_dtype")];
+    let grouped = [("context_attention", "attn_dtype")];
+    // vLLM runs latent attention by its kernel for grouped queries.
+    let is_latent =
+        matches!(family, ModelFamily::DeepSeek | ModelFamily::KimiK3) && database.backend() != Backend::Vllm;
+    let tables: &[(&str, &str)] = if is_latent { &latent } else { &grouped };
+    let fp8 = FmhaQuant::Fp8.name();
+    tables.iter().any(|(table, column)| {
+        database.has_slice(table, &[(column, fp8), ("kv_cache_dtype", kv.name())]) == Some(true)
+    })
 }
 
 /// NVFP4 without fp4 tensor cores is unpacked to bfloat16 before each product.
@@ -99,3 +136,37 @@ fn runnable(gemm: GemmQuant, system: &SystemSpec) -> GemmQuant {
         gemm
     }
 }
+
+/// The format in which an engine's kernels run experts stored as `stored`.
+fn experts_as_run(model: &ModelSpec, stored: MoeQuant, database: &PerfDatabase) -> MoeQuant {
+    let system = database.system();
+    let capability = system.sm_version.unwrap_or(0);
+    let blackwell = capability >= BLACKWELL;
+    let run = match (model.architecture.as_str(), database.backend(), stored) {
+        // SGLang has kernels of its own for the native experts of this model.
+        ("DeepseekV4ForCausalLM", Backend::Sglang, MoeQuant::W4a8Mxfp4Mxfp8) if blackwell => {
+            MoeQuant::W4a8Mxfp4Mxfp8Trtllm
+        }
+        ("DeepseekV4ForCausalLM", Backend::Sglang, MoeQuant::W4a8Mxfp4Mxfp8) if capability == HOPPER => {
+            MoeQuant::W4a16Mxfp4Cutlass
+        }
+        // These quantize activations too where tensor cores take them.
+        ("KimiK3ForConditionalGeneration", Backend::Sglang, MoeQuant::W4a16Mxfp4)
+        | ("GptOssForCausalLM", Backend::Trtllm, MoeQuant::W4a16Mxfp4)
+            if blackwell =>
+        {
+            MoeQuant::W4a8Mxfp4Mxfp8
+        }
+        // vLLM's kernels quantize activations for this architecture, whatever the checkpoint's label says.
+        ("NemotronHForCausalLM", Backend::Vllm, MoeQuant::W4a16Nvfp4) => MoeQuant::Nvfp4,
+        _ => stored,
+    };
+    if run == MoeQuant::Nvfp4 && system.fp4_flops.is_none() {
+        MoeQuant::Nvfp4Wo
+    } else {
+        run
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -40,11 +40,14 @@ pub enum GemmQuant {
     Nvfp4,
     /// NVFP4 weights, bfloat16 compute.
     Nvfp4Wo,
+    /// NVFP4 weights of a checkpoint that keeps 16-bit activations, bfloat16 compute.
+    #[serde(rename = "w4a16_nvfp4")]
+    W4a16Nvfp4,
 }
 
 impl GemmQuant {
     /// All formats, in table order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Bfloat16,
         Self::Int8Wo,
         Self::Int4Wo,
@@ -55,6 +58,7 @@ impl GemmQuant {
         Self::Sq,
         Self::Nvfp4,
         Self::Nvfp4Wo,
+        Self::W4a16Nvfp4,
     ];
 
     /// The name used in tables and on the command line.
@@ -70,6 +74,7 @@ impl GemmQuant {
             Self::Sq => "sq",
             Self::Nvfp4 => "nvfp4",
             Self::Nvfp4Wo => "nvfp4_wo",
+            Self::W4a16Nvfp4 => "w4a16_nvfp4",
         }
     }
 
@@ -84,14 +89,16 @@ impl GemmQuant {
             Self::Bfloat16 => 2.0,
             Self::Int8Wo | Self::Fp8 | Self::Fp8Static | Self::Fp8Block | Self::Fp8Ootb | Self::Sq => 1.0,
             Self::Int4Wo => 0.5,
-            Self::Nvfp4 | Self::Nvfp4Wo => 0.5625,
+            Self::Nvfp4 | Self::Nvfp4Wo | Self::W4a16Nvfp4 => 0.5625,
         }
     }
 
     /// The tensor-core rate it computes at.
     pub const fn rate(self) -> ComputeRate {
         match self {
-            Self::Bfloat16 | Self::Int8Wo | Self::Int4Wo | Self::Nvfp4Wo => ComputeRate::Bfloat16,
+            Self::Bfloat16 | Self::Int8Wo | Self::Int4Wo | Self::Nvfp4Wo | Self::W4a16Nvfp4 => {
+                ComputeRate::Bfloat16
+            }
             Self::Fp8 | Self::Fp8Static | Self::Fp8Block | Self::Fp8Ootb => ComputeRate::Fp8,
             Self::Sq => ComputeRate::Int8,
             Self::Nvfp4 => ComputeRate::Fp4,
@@ -112,6 +119,8 @@ pub enum MoeQuant {
     Fp8Block,
     /// NVFP4 weights and activations.
     Nvfp4,
+    /// NVFP4 weights, bfloat16 compute, where the GPU has no fp4 tensor cores.
+    Nvfp4Wo,
     /// NVFP4 weights, 16-bit activations.
     #[serde(rename = "w4a16_nvfp4")]
     W4a16Nvfp4,
@@ -136,11 +145,12 @@ pub enum MoeQuant {
 
 impl MoeQuant {
     /// All formats.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Bfloat16,
         Self::Fp8,
         Self::Fp8Block,
         Self::Nvfp4,
+        Self::Nvfp4Wo,
         Self::W4a16Nvfp4,
         Self::Int4Wo,
         Self::W4afp8,
@@ -157,6 +167,7 @@ impl MoeQuant {
             Self::Fp8 => "fp8",
             Self::Fp8Block => "fp8_block",
             Self::Nvfp4 => "nvfp4",
+            Self::Nvfp4Wo => "nvfp4_wo",
             Self::W4a16Nvfp4 => "w4a16_nvfp4",
             Self::Int4Wo => "int4_wo",
             Self::W4afp8 => "w4afp8",
@@ -183,16 +194,19 @@ impl MoeQuant {
             | Self::W4a16Mxfp4Cutlass
             | Self::W4a8Mxfp4Mxfp8
             | Self::W4a8Mxfp4Mxfp8Trtllm => 0.5,
-            Self::Nvfp4 | Self::W4a16Nvfp4 => 0.5625,
+            Self::Nvfp4 | Self::Nvfp4Wo | Self::W4a16Nvfp4 => 0.5625,
         }
     }
 
     /// The tensor-core rate it computes at.
     pub const fn rate(self) -> ComputeRate {
         match self {
-            Self::Bfloat16 | Self::Int4Wo | Self::W4a16Mxfp4 | Self::W4a16Mxfp4Cutlass | Self::W4a16Nvfp4 => {
-                ComputeRate::Bfloat16
-            }
+            Self::Bfloat16
+            | Self::Int4Wo
+            | Self::W4a16Mxfp4
+            | Self::W4a16Mxfp4Cutlass
+            | Self::W4a16Nvfp4
+            | Self::Nvfp4Wo => ComputeRate::Bfloat16,
             Self::Fp8 | Self::Fp8Block | Self::W4afp8 | Self::W4a8Mxfp4Mxfp8 | Self::W4a8Mxfp4Mxfp8Trtllm => {
                 ComputeRate::Fp8
             }
@@ -279,31 +293,100 @@ pub struct Precision {
     pub kv: KvQuant,
     /// Prefill attention.
     pub fmha: FmhaQuant,
+    /// Parts of the model that a checkpoint keeps in another format than its projections.
+    #[serde(default, skip_serializing_if = "PartFormats::is_uniform")]
+    pub parts: PartFormats,
+}
+
+/// Formats of parts of a model, where they differ from the one of its products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PartFormats {
+    /// Projections of queries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<GemmQuant>,
+    /// Projections of keys and values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_value: Option<GemmQuant>,
+    /// Output projection of attention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<GemmQuant>,
+    /// The index of sparse attention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub indexer: Option<GemmQuant>,
+    /// Dense feed-forward networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed_forward: Option<GemmQuant>,
+    /// Experts that every token visits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_experts: Option<GemmQuant>,
+}
+
+impl PartFormats {
+    /// Every part in the format of the model's products.
+    pub const UNIFORM: Self = Self {
+        query: None,
+        key_value: None,
+        output: None,
+        indexer: None,
+        feed_forward: None,
+        shared_experts: None,
+    };
+
+    /// True when no part differs.
+    pub fn is_uniform(&self) -> bool {
+        *self == Self::UNIFORM
+    }
+
+    /// The same parts, each in the format that `change` makes of its own.
+    #[must_use]
+    pub fn map(self, change: impl Fn(GemmQuant) -> GemmQuant) -> Self {
+        Self {
+            query: self.query.map(&change),
+            key_value: self.key_value.map(&change),
+            output: self.output.map(&change),
+            indexer: self.indexer.map(&change),
+            feed_forward: self.feed_forward.map(&change),
+            shared_experts: self.shared_experts.map(&change),
+        }
+    }
 }
 
 impl Precision {
+    const fn part(part: Option<GemmQuant>, whole: GemmQuant) -> GemmQuant {
+        match part {
+            Some(format) => format,
+            None => whole,
+        }
+    }
+
     /// Projections of queries.
     pub const fn query(&self) -> GemmQuant {
-        self.gemm
+        Self::part(self.parts.query, self.gemm)
     }
 
     /// Projections of keys and values.
     pub const fn key_value(&self) -> GemmQuant {
-        self.gemm
+        Self::part(self.parts.key_value, self.gemm)
     }
 
     /// Output projection of attention.
     pub const fn output(&self) -> GemmQuant {
-        self.gemm
+        Self::part(self.parts.output, self.gemm)
     }
 
     /// The index of sparse attention.
     pub const fn indexer(&self) -> GemmQuant {
-        self.gemm
+        Self::part(self.parts.indexer, self.gemm)
+    }
+
+    /// Dense feed-forward networks.
+    pub const fn feed_forward(&self) -> GemmQuant {
+        Self::part(self.parts.feed_forward, self.gemm)
     }
 
     /// Experts that every token visits.
     pub const fn shared_experts(&self) -> GemmQuant {
-        self.gemm
+        Self::part(self.parts.shared_experts, self.gemm)
     }
 }

@@ -1,5 +1,5 @@
 use super::{GraphQuery, OperatorGraph};
-use crate::quant::{FmhaQuant, GemmQuant, KvQuant, MoeQuant, Precision};
+use crate::quant::{FmhaQuant, GemmQuant, KvQuant, MoeQuant, PartFormats, Precision};
 use crate::{Backend, ParallelMapping, SystemSpec, registry};
 
 #[test]
@@ -11,6 +11,7 @@ fn a_checkpoint_weighs_what_was_published() {
             moe: MoeQuant::Bfloat16,
             kv: KvQuant::Bfloat16,
             fmha: FmhaQuant::Bfloat16,
+            parts: PartFormats::UNIFORM,
         },
         mapping: ParallelMapping::SINGLE,
         backend: Backend::Trtllm,

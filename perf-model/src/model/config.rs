@@ -5,6 +5,7 @@ mod attention;
 use serde_json::{Map, Value};
 
 use self::attention::Attention;
+use super::quantization::Declared;
 use super::{Experts, ModelFamily, ModelSpec, Quantization};
 use crate::error::PerfModelError;
 
@@ -94,14 +95,17 @@ pub(super) fn parse(name: &str, config: &str, hf_quant: Option<&str>) -> Result<
     let model_opt = hf_quant
         .map(|text| json_object(name, "hf_quant_config.json", text))
         .transpose()?;
-    let quantization = Quantization::infer(
+    let declared = Declared::new(
+        name,
         document
             .get("quantization_config")
             .or_else(|| nested?.get("quantization_config")),
         model_opt
             .as_ref()
             .and_then(|document| document.get("quantization")),
-    );
+        document.get("expert_dtype"),
+    )?;
+    let quantization = Quantization::infer(&declared, architecture, family)?;
     let heads = fields.required("num_attention_heads")?;
     let hidden = fields.required("hidden_size")?;
     let layers = layers(&fields)?;

@@ -118,7 +118,7 @@ fn quantization_follows_the_checkpoint() {
         FmhaQuant::Bfloat16 as Attn16, FmhaQuant::Fp8 as Attn8, KvQuant::Bfloat16 as Kv16,
         KvQuant::Fp8 as Kv8,
     };
-    let cases: [QuantizationCase; 9] = [
+    let cases: [QuantizationCase; 10] = [
         ("null", None, Some(GemmQuant::Bfloat16), Kv16, Attn16),
         (
             r#"{"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]}"#,
@@ -171,7 +171,14 @@ fn quantization_follows_the_checkpoint() {
             Kv16,
             Attn16,
         ),
-        (r#"{"quant_method": "awq", "bits": 4}"#, None, None, Kv16, Attn16),
+        (
+            r#"{"quant_method": "awq", "bits": 4}"#,
+            None,
+            Some(GemmQuant::Int4Wo),
+            Kv16,
+            Attn16,
+        ),
+        (r#"{"quant_method": "homemade"}"#, None, None, Kv16, Attn16),
     ];
     for (quantization, hf_quant, gemm, kv, fmha) in cases {
         let text = config(&format!(r#""quantization_config": {quantization},"#));

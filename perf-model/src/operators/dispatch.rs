@@ -231,7 +231,8 @@ impl DispatchShape {
             | MoeQuant::W4a16Mxfp4
             | MoeQuant::W4a16Mxfp4Cutlass
             | MoeQuant::W4a8Mxfp4Mxfp8
-            | MoeQuant::W4a8Mxfp4Mxfp8Trtllm => Ratio::ONE,
+            | MoeQuant::W4a8Mxfp4Mxfp8Trtllm
+            | MoeQuant::Nvfp4Wo => Ratio::ONE,
         };
         Leg {
             elements: Ratio {

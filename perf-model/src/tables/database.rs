@@ -155,6 +155,25 @@ impl PerfDatabase {
         ContextAttentionCost::is_measured(self.engine(), shape)
     }
 
+    /// Whether a table has a slice with these texts in these of its key columns; none where there is no such table.
+    pub(crate) fn has_slice(&self, table: &str, texts: &[(&str, &str)]) -> Option<bool> {
+        let directory = self.tables.engine.directory(table).ok()??;
+        let wanted: Option<Vec<(usize, u32)>> = texts
+            .iter()
+            .map(|(column, text)| {
+                let position = directory.columns().iter().position(|name| name == column)?;
+                Some((position, directory.word(text)?))
+            })
+            .collect();
+        let Some(wanted) = wanted else {
+            return Some(false);
+        };
+        Some((0..directory.slices()).any(|slice| {
+            let key = directory.key(slice);
+            wanted.iter().all(|(column, word)| key[*column] == *word)
+        }))
+    }
+
     /// Cost of decode attention.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use std::io::Read as _;
 
 use dgdr_perf_model::graph::GraphQuery;
 use dgdr_perf_model::{
-    Backend, FmhaQuant, GemmQuant, KvQuant, MappingWidths, ModelSpec, MoeQuant, ParallelMapping, Precision,
-    SystemSpec,
+    Backend, FmhaQuant, GemmQuant, KvQuant, MappingWidths, ModelFamily, ModelSpec, MoeQuant, ParallelMapping,
+    PartFormats, Precision, SystemSpec,
 };
 
 const GRAPHS: &[u8] = include_bytes!("../data/graphs.gz");
@@ -141,6 +141,7 @@ impl Case {
             moe: MoeQuant::Bfloat16,
             kv: KvQuant::Bfloat16,
             fmha: FmhaQuant::Bfloat16,
+            parts: PartFormats::UNIFORM,
         };
         // Refusals carry no formats: those of the checkpoint decide whether blocks are cut.
         let inferred = Precision {
@@ -152,11 +153,27 @@ impl Case {
         };
         GraphQuery {
             model,
-            precision: self.answer.as_ref().map_or(inferred, |answer| answer.precision),
+            precision: self
+                .answer
+                .as_ref()
+                .map_or(inferred, |answer| with_parts(answer.precision, model)),
             mapping: self.mapping_of(model),
             backend: self.backend,
             system,
         }
+    }
+}
+
+/// What the reference's answer does not say: which parts the checkpoint keeps in another format.
+fn with_parts(precision: Precision, model: &ModelSpec) -> Precision {
+    let checkpoint = &model.quantization;
+    Precision {
+        moe: match (model.family, checkpoint.moe) {
+            (ModelFamily::Gemma4, Some(moe)) => moe,
+            _ => precision.moe,
+        },
+        parts: checkpoint.parts,
+        ..precision
     }
 }
 
@@ -279,6 +296,7 @@ fn answer(words: &[&str]) -> Answer {
             } else {
                 FmhaQuant::Bfloat16
             },
+            parts: PartFormats::UNIFORM,
         },
         context: words[4].parse().unwrap(),
         generation: words[5].parse().unwrap(),
