@@ -3,8 +3,10 @@
 mod all_to_all;
 mod attention;
 mod comm;
+mod compressed_attention;
 mod expert_compute;
 mod gemm;
+mod linear_attention;
 mod moe;
 mod quantize;
 
@@ -89,6 +91,8 @@ pub(crate) fn engine_tables() -> impl Iterator<Item = &'static TableSpec> {
         .chain(&moe::TABLES)
         .chain(&all_to_all::TABLES)
         .chain(&expert_compute::TABLES)
+        .chain(&linear_attention::TABLES)
+        .chain(&compressed_attention::TABLES)
 }
 
 fn text(rows: &Rows, column: &str, row: usize) -> Part {
