@@ -8,12 +8,16 @@ mod closed_form;
 mod context_attention;
 mod curve;
 mod dispatch;
+mod dsv4;
 mod gemm;
 mod generation_attention;
 mod grid_slice;
 mod hold;
+mod hyper_connection;
+mod linear_attention;
 mod miss;
 mod moe;
+mod msa;
 mod nccl;
 pub mod roofline;
 mod scaling;
@@ -23,10 +27,17 @@ pub use all_reduce::AllReduceCost;
 pub use closed_form::{PointToPoint, elementwise, embedding, point_to_point};
 pub use context_attention::{ContextAttentionCost, ContextAttentionShape, ContextTokens};
 pub use dispatch::DispatchCost;
+pub use dsv4::{ContextDsv4Cost, GenerationDsv4Cost};
 pub use gemm::{GemmCost, GemmShape};
 pub use generation_attention::{GenerationAttentionCost, GenerationAttentionShape, GenerationTokens};
+pub use hyper_connection::HyperConnectionCost;
+pub use linear_attention::{
+    GdnCost, GdnKernel, GdnShape, KdaCost, KdaKernel, KdaShape, Mamba2Cost, Mamba2Kernel, Mamba2Shape,
+    SequenceTokens,
+};
 pub use miss::OperatorMiss;
 pub use moe::MoeCost;
+pub use msa::{ContextMsaCost, GenerationMsaCost};
 pub use nccl::{Collective, NcclCost};
 pub use step::StepShape;
 

@@ -273,6 +273,14 @@ impl FmhaQuant {
         }
     }
 
+    /// The tensor-core rate it computes at.
+    pub const fn rate(self) -> ComputeRate {
+        match self {
+            Self::Bfloat16 => ComputeRate::Bfloat16,
+            Self::Fp8 => ComputeRate::Fp8,
+        }
+    }
+
     /// Bytes per element.
     pub const fn bytes(self) -> f64 {
         match self {

@@ -4,8 +4,8 @@ use dgdr_units::real;
 use serde::{Deserialize, Serialize};
 
 use crate::graph::Work;
-use crate::operators::StepShape;
 use crate::operators::roofline::{self, ContextAttentionWork, GemmWork, GenerationAttentionWork};
+use crate::operators::{SequenceTokens, StepShape};
 use crate::system::SystemSpec;
 
 /// What a kernel waits for.
@@ -48,11 +48,6 @@ impl Subject {
             | Work::MlaBmm(_)
             | Work::ContextDsa { .. }
             | Work::GenerationDsa { .. }
-            | Work::ContextDsv4(_)
-            | Work::GenerationDsv4(_)
-            | Work::HyperConnection(_)
-            | Work::ContextMsa(_)
-            | Work::GenerationMsa(_)
             | Work::Overlap { .. }
             | Work::Fallback { .. } => return None,
             Work::Gemm(shape) => ("gemm", shape.quant.name().to_owned()),
@@ -61,6 +56,14 @@ impl Subject {
                 format!("{}, kv {}", shape.fmha.name(), shape.kv.name()),
             ),
             Work::GenerationAttention(shape) => ("generation_attention", format!("kv {}", shape.kv.name())),
+            Work::ContextDsv4(shape) => ("context_dsv4", shape.gemm.name().to_owned()),
+            Work::GenerationDsv4(shape) => ("generation_dsv4", shape.gemm.name().to_owned()),
+            Work::ContextMsa(shape) => ("context_msa", shape.gemm.name().to_owned()),
+            Work::GenerationMsa(shape) => ("generation_msa", shape.gemm.name().to_owned()),
+            Work::HyperConnection(shape) => ("hyper_connection", shape.side.name().to_owned()),
+            Work::GatedDelta(shape) => ("gated_delta", shape.kernel.name().to_owned()),
+            Work::Mamba2(shape) => ("mamba2", shape.kernel.name().to_owned()),
+            Work::KimiDelta(shape) => ("kimi_delta", shape.kernel.name().to_owned()),
             Work::Moe(shape) => ("moe", shape.quant.name().to_owned()),
             Work::AllReduce { .. } => ("all_reduce", "bfloat16".to_owned()),
             // Within one attention copy an all-reduce stands for what its ranks exchange.
@@ -149,6 +152,22 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
                 kv: shape.kv,
             },
         ),
+        Work::ContextDsv4(shape) => {
+            roofline::context_dsv4(system, shape, [step.prefix, step.new_tokens, step.batch])
+        }
+        Work::GenerationDsv4(shape) => roofline::generation_dsv4(system, shape, [step.batch, step.sequence]),
+        Work::ContextMsa(shape) => {
+            let heads = u64::from(shape.heads);
+            roofline::context_msa(system, shape, [heads, step.prefix, step.new_tokens, step.batch])
+        }
+        Work::GenerationMsa(shape) => {
+            let heads = u64::from(shape.heads);
+            roofline::generation_msa(system, shape, [heads, step.batch, step.sequence])
+        }
+        Work::HyperConnection(shape) => roofline::hyper_connection(system, shape, tokens),
+        Work::GatedDelta(shape) => roofline::gated_delta(system, shape, SequenceTokens::of(step)),
+        Work::Mamba2(shape) => roofline::mamba2(system, shape, SequenceTokens::of(step)),
+        Work::KimiDelta(shape) => roofline::kimi_delta(system, shape, SequenceTokens::of(step)),
         Work::Moe(shape) => roofline::moe(system, tokens * u64::from(shape.attention_dp), shape),
         Work::Elementwise { .. }
         | Work::Embedding { .. }
@@ -161,11 +180,6 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
         | Work::MlaBmm(_)
         | Work::ContextDsa { .. }
         | Work::GenerationDsa { .. }
-        | Work::ContextDsv4(_)
-        | Work::GenerationDsv4(_)
-        | Work::HyperConnection(_)
-        | Work::ContextMsa(_)
-        | Work::GenerationMsa(_)
         | Work::Dispatch(_)
         | Work::Overlap { .. }
         | Work::Fallback { .. } => 0.0,

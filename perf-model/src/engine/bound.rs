@@ -3,8 +3,9 @@
 use crate::efficiency::{GapPolicy, RooflineCost};
 use crate::graph::{GraphOperator, Operator, Repeats, TokenBasis, TokenShare, Work};
 use crate::operators::{
-    self, AllReduceCost, ContextAttentionCost, DispatchCost, GemmCost, GenerationAttentionCost, MoeCost,
-    OperatorMiss, PointToPoint, StepShape,
+    self, AllReduceCost, ContextAttentionCost, ContextDsv4Cost, ContextMsaCost, DispatchCost, GdnCost,
+    GemmCost, GenerationAttentionCost, GenerationDsv4Cost, GenerationMsaCost, HyperConnectionCost, KdaCost,
+    Mamba2Cost, MoeCost, OperatorMiss, PointToPoint, SequenceTokens, StepShape,
 };
 use crate::provenance::OperatorLatency;
 use crate::system::SystemSpec;
@@ -31,6 +32,14 @@ enum Cost {
     Dispatch(DispatchCost),
     ContextAttention(ContextAttentionCost),
     GenerationAttention(GenerationAttentionCost),
+    ContextDsv4(ContextDsv4Cost),
+    GenerationDsv4(GenerationDsv4Cost),
+    ContextMsa(ContextMsaCost),
+    GenerationMsa(GenerationMsaCost),
+    HyperConnection(HyperConnectionCost),
+    GatedDelta(GdnCost),
+    Mamba2(Mamba2Cost),
+    KimiDelta(KdaCost),
     AllReduce {
         cost: AllReduceCost,
         hidden: u64,
@@ -73,11 +82,20 @@ impl BoundOperator {
     /// Whether it costs more as sequences grow, whatever the number of tokens in the step.
     pub(super) fn grows_with_sequence(&self) -> bool {
         match &self.cost {
-            Cost::ContextAttention(_) | Cost::GenerationAttention(_) => true,
+            Cost::ContextAttention(_)
+            | Cost::GenerationAttention(_)
+            | Cost::ContextDsv4(_)
+            | Cost::GenerationDsv4(_)
+            | Cost::ContextMsa(_)
+            | Cost::GenerationMsa(_) => true,
             Cost::Elementwise { .. }
             | Cost::Gemm(_)
             | Cost::Moe(_)
             | Cost::Dispatch(_)
+            | Cost::HyperConnection(_)
+            | Cost::GatedDelta(_)
+            | Cost::Mamba2(_)
+            | Cost::KimiDelta(_)
             | Cost::AllReduce { .. }
             | Cost::PointToPoint { .. } => false,
             Cost::Roofline(cost) => cost.grows_with_sequence(),
@@ -111,6 +129,14 @@ impl BoundOperator {
             Cost::Dispatch(cost) => cost.latency(tokens),
             Cost::ContextAttention(cost) => cost.latency(step.context_tokens()),
             Cost::GenerationAttention(cost) => cost.latency(step.generation_tokens()),
+            Cost::ContextDsv4(cost) => cost.latency(step.context_tokens()),
+            Cost::GenerationDsv4(cost) => cost.latency(step.generation_tokens()),
+            Cost::ContextMsa(cost) => cost.latency(step.context_tokens()),
+            Cost::GenerationMsa(cost) => cost.latency(step.generation_tokens()),
+            Cost::HyperConnection(cost) => cost.latency(tokens),
+            Cost::GatedDelta(cost) => Ok(cost.latency(SequenceTokens::of(step))),
+            Cost::Mamba2(cost) => Ok(cost.latency(SequenceTokens::of(step))),
+            Cost::KimiDelta(cost) => Ok(cost.latency(SequenceTokens::of(step))),
             Cost::AllReduce { cost, hidden } => cost.latency(tokens * hidden),
             Cost::PointToPoint { stages, hidden } => Ok(operators::point_to_point(
                 system,
@@ -152,6 +178,14 @@ impl Cost {
             Work::GenerationAttention(shape) => {
                 Self::GenerationAttention(database.generation_attention(*shape)?)
             }
+            Work::ContextDsv4(shape) => Self::ContextDsv4(database.context_dsv4(*shape)?),
+            Work::GenerationDsv4(shape) => Self::GenerationDsv4(database.generation_dsv4(*shape)?),
+            Work::ContextMsa(shape) => Self::ContextMsa(database.context_msa(*shape)?),
+            Work::GenerationMsa(shape) => Self::GenerationMsa(database.generation_msa(*shape)?),
+            Work::HyperConnection(shape) => Self::HyperConnection(database.hyper_connection(*shape)?),
+            Work::GatedDelta(shape) => Self::GatedDelta(database.gated_delta(*shape)?),
+            Work::Mamba2(shape) => Self::Mamba2(database.mamba2(*shape)?),
+            Work::KimiDelta(shape) => Self::KimiDelta(database.kimi_delta(*shape)?),
             Work::AllReduce { gpus, hidden } => Self::AllReduce {
                 cost: database.all_reduce(*gpus)?,
                 hidden: u64::from(*hidden),
@@ -169,11 +203,6 @@ impl Cost {
             Work::MlaBmm(shape) => return Err(database.not_yet("mla_bmm", shape)),
             Work::ContextDsa { shape, .. } => return Err(database.not_yet("dsa_context_module", shape)),
             Work::GenerationDsa { shape, .. } => return Err(database.not_yet("dsa_generation_module", shape)),
-            Work::ContextDsv4(shape) => return Err(database.not_yet("dsv4_context_module", shape)),
-            Work::GenerationDsv4(shape) => return Err(database.not_yet("dsv4_generation_module", shape)),
-            Work::HyperConnection(shape) => return Err(database.not_yet("mhc_module", shape)),
-            Work::ContextMsa(shape) => return Err(database.not_yet("msa_context_module", shape)),
-            Work::GenerationMsa(shape) => return Err(database.not_yet("msa_generation_module", shape)),
             Work::Overlap { first, second } => Self::Overlap {
                 first: bind_all(database, first)?,
                 second: bind_all(database, second)?,

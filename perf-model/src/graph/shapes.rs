@@ -1,4 +1,4 @@
-//! Shapes of operators whose measurements cannot be asked yet.
+//! Shapes of blocks of attention, and of what stands around them.
 
 use crate::quant::{FmhaQuant, GemmQuant, KvQuant};
 

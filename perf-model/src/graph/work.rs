@@ -8,7 +8,9 @@ use super::shapes::{
     GenerationMlaShape, HyperConnectionShape, MlaBmmShape, MsaShape,
 };
 use crate::backend::Backend;
-use crate::operators::{ContextAttentionShape, GemmShape, GenerationAttentionShape};
+use crate::operators::{
+    ContextAttentionShape, GdnShape, GemmShape, GenerationAttentionShape, KdaShape, Mamba2Shape,
+};
 use crate::quant::MoeQuant;
 
 /// Bytes of one element of tables that no quantization touches: embeddings, output head, router.
@@ -228,6 +230,12 @@ pub enum Work {
     ContextMsa(MsaShape),
     /// A whole block of grouped queries over chosen blocks of tokens in decode.
     GenerationMsa(MsaShape),
+    /// A kernel of a gated delta net.
+    GatedDelta(GdnShape),
+    /// A kernel of Mamba2.
+    Mamba2(Mamba2Shape),
+    /// A kernel of Kimi delta attention.
+    KimiDelta(KdaShape),
     /// All-reduce by the engine's own kernel.
     AllReduce {
         /// Ranks.
@@ -307,7 +315,10 @@ impl Work {
             | Self::ContextMsa(_)
             | Self::GenerationMsa(_)
             | Self::Moe(_)
-            | Self::Dispatch(_) => Vec::new(),
+            | Self::Dispatch(_)
+            | Self::GatedDelta(_)
+            | Self::Mamba2(_)
+            | Self::KimiDelta(_) => Vec::new(),
         }
     }
 
@@ -332,6 +343,9 @@ impl Work {
             // The reference counts none of its projections.
             | Self::ContextMsa(_)
             | Self::GenerationMsa(_)
+            | Self::GatedDelta(_)
+            | Self::Mamba2(_)
+            | Self::KimiDelta(_)
             | Self::AllReduce { .. }
             | Self::PointToPoint { .. }
             | Self::Dispatch(_) => 0.0,

@@ -1,4 +1,4 @@
-//! One slice of a table over any number of axes, the first of which is fixed when a model is: usually its heads.
+//! One slice of a table over any number of axes, the first of which may be fixed when a model is: usually its heads.
 
 mod tree;
 
@@ -39,12 +39,12 @@ impl Axes<3> {
     };
 }
 
-/// A slice of `N` axes seen from one coordinate of the first.
+/// A slice of `N` axes, whole or seen from one coordinate of the first.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct GridSlice<const N: usize> {
     grid: Arc<Grid>,
     tree: Tree<N>,
-    first: u64,
+    first: Option<u64>,
     axes: Axes<N>,
 }
 
@@ -55,19 +55,30 @@ impl<const N: usize> GridSlice<N> {
         Some(Self {
             grid,
             tree,
-            first,
+            first: Some(first),
             axes,
         })
     }
 
-    /// Latency at `query`, whose first coordinate the view replaces by its own: measured, interpolated, or beyond the
+    /// A view of all of it. None where the grid has not `N` axes.
+    pub(super) fn whole(grid: Arc<Grid>, axes: Axes<N>) -> Option<Self> {
+        let tree = Tree::whole(&grid)?;
+        Some(Self {
+            grid,
+            tree,
+            first: None,
+            axes,
+        })
+    }
+
+    /// Latency at `query`, whose first coordinate a view replaces by its own: measured, interpolated, or beyond the
     /// measurements by the `roofline`. None where the roofline is zero everywhere.
     pub(super) fn latency(
         &self,
         mut query: [u64; N],
         roofline: &impl Fn([u64; N]) -> f64,
     ) -> Option<OperatorLatency> {
-        query[0] = self.first;
+        query[0] = self.first.unwrap_or(query[0]);
         let descent = Descent {
             tree: &self.tree,
             axes: &self.axes,

@@ -3,16 +3,24 @@
 //!
 //! Formulas: those of AIConfigurator 0.12.
 
+mod dsv4;
 mod experts;
+mod hyper_connection;
+mod linear_attention;
 mod links;
+mod msa;
 
 use dgdr_units::real;
 
-pub use experts::moe;
-pub use links::{all_reduce, exchange};
-
 use crate::quant::ComputeRate;
 use crate::{FmhaQuant, GemmQuant, KvQuant, SystemSpec};
+
+pub use dsv4::{context_dsv4, generation_dsv4};
+pub use experts::moe;
+pub use hyper_connection::hyper_connection;
+pub use linear_attention::{gated_delta, kimi_delta, mamba2};
+pub use links::{all_reduce, exchange};
+pub use msa::{context_msa, generation_msa};
 
 /// A matrix multiplication `m×k · k×n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,11 +98,7 @@ pub fn context_attention(system: &SystemSpec, work: ContextAttentionWork) -> f64
     };
     let queries_and_outputs = 2.0 * batch * (2.0 * heads * sequence * head_dim);
     let cache = work.kv.bytes() * batch * 2.0 * real(work.kv_heads) * sequence * head_dim;
-    let rate = match work.fmha {
-        FmhaQuant::Bfloat16 => ComputeRate::Bfloat16,
-        FmhaQuant::Fp8 => ComputeRate::Fp8,
-    };
-    slower(system, operations, queries_and_outputs + cache, rate)
+    slower(system, operations, queries_and_outputs + cache, work.fmha.rate())
 }
 
 /// Decode attention; computes in fp8 where the cache is fp8 and the GPU can (compute capability 8.9).
@@ -109,12 +113,21 @@ pub fn generation_attention(system: &SystemSpec, work: GenerationAttentionWork) 
     let operations = 2.0 * batch * heads * head_dim * 2.0 * seen;
     let vectors = heads * head_dim * 2.0;
     let cache = 2.0 * real(work.kv_heads) * seen * head_dim * work.kv.bytes();
-    let rate = if work.kv == KvQuant::Fp8 && system.sm_version.is_some_and(|version| version >= 89) {
+    slower(
+        system,
+        operations,
+        batch * (vectors + cache + vectors),
+        decode_rate(system, work.kv),
+    )
+}
+
+/// The rate of decode attention: fp8 where the cache is fp8 and the GPU can (compute capability 8.9).
+fn decode_rate(system: &SystemSpec, kv: KvQuant) -> ComputeRate {
+    if kv == KvQuant::Fp8 && system.sm_version.is_some_and(|version| version >= 89) {
         ComputeRate::Fp8
     } else {
         ComputeRate::Bfloat16
-    };
-    slower(system, operations, batch * (vectors + cache + vectors), rate)
+    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ use super::embedded::{EMBEDDED, NCCL, Packed};
 use super::error::TableError;
 use super::packed_file::{Header, PackedFile};
 use crate::efficiency::GapPolicy;
-use crate::graph::{DispatchShape, MoeShape};
+use crate::graph::{DispatchShape, Dsv4Shape, HyperConnectionShape, MoeShape, MsaShape};
 use crate::operators::{
-    AllReduceCost, Collective, ContextAttentionCost, ContextAttentionShape, DispatchCost, GemmCost,
-    GemmShape, GenerationAttentionCost, GenerationAttentionShape, Measured, MoeCost, NcclCost, OperatorMiss,
+    AllReduceCost, Collective, ContextAttentionCost, ContextAttentionShape, ContextDsv4Cost, ContextMsaCost,
+    DispatchCost, GdnCost, GdnShape, GemmCost, GemmShape, GenerationAttentionCost, GenerationAttentionShape,
+    GenerationDsv4Cost, GenerationMsaCost, HyperConnectionCost, KdaCost, KdaShape, Mamba2Cost, Mamba2Shape,
+    Measured, MoeCost, NcclCost, OperatorMiss,
 };
 use crate::{Backend, SystemSpec};
 
@@ -183,6 +185,70 @@ impl PerfDatabase {
         shape: GenerationAttentionShape,
     ) -> Result<GenerationAttentionCost, OperatorMiss> {
         GenerationAttentionCost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of a kernel of a gated delta net.
+    ///
+    /// # Errors
+    /// [`OperatorMiss::Table`] when the tables cannot be read; what was not measured costs its roofline.
+    pub fn gated_delta(&self, shape: GdnShape) -> Result<GdnCost, OperatorMiss> {
+        GdnCost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of a kernel of Mamba2.
+    ///
+    /// # Errors
+    /// [`OperatorMiss::Table`] when the tables cannot be read; what was not measured costs its roofline.
+    pub fn mamba2(&self, shape: Mamba2Shape) -> Result<Mamba2Cost, OperatorMiss> {
+        Mamba2Cost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of a kernel of Kimi delta attention.
+    ///
+    /// # Errors
+    /// [`OperatorMiss::Table`] when the tables cannot be read; what was not measured costs its roofline.
+    pub fn kimi_delta(&self, shape: KdaShape) -> Result<KdaCost, OperatorMiss> {
+        KdaCost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of one side of a layer's hyper-connections.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when its streams or hidden size were not measured.
+    pub fn hyper_connection(&self, shape: HyperConnectionShape) -> Result<HyperConnectionCost, OperatorMiss> {
+        HyperConnectionCost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of prefill attention over compressed entries.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when its formats were not measured.
+    pub fn context_dsv4(&self, shape: Dsv4Shape) -> Result<ContextDsv4Cost, OperatorMiss> {
+        ContextDsv4Cost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of decode attention over compressed entries.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when its formats were not measured.
+    pub fn generation_dsv4(&self, shape: Dsv4Shape) -> Result<GenerationDsv4Cost, OperatorMiss> {
+        GenerationDsv4Cost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of prefill attention over selected blocks.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when its formats were not measured.
+    pub fn context_msa(&self, shape: MsaShape) -> Result<ContextMsaCost, OperatorMiss> {
+        ContextMsaCost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of decode attention over selected blocks.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when its formats were not measured.
+    pub fn generation_msa(&self, shape: MsaShape) -> Result<GenerationMsaCost, OperatorMiss> {
+        GenerationMsaCost::resolve(self.engine(), shape)
     }
 
     /// Cost of the engine's own all-reduce among `gpus`.

@@ -1,5 +1,7 @@
 //! The measured points of a grid as a tree: under every coordinate only those that were measured with it.
 
+use std::ops::Range;
+
 use super::super::curve::{Bracket, bracket};
 use crate::tables::Grid;
 
@@ -24,13 +26,23 @@ impl<const N: usize> Tree<N> {
     /// The points at `first` on the first axis, or at the two coordinates around it; no points where it is outside.
     /// None where the grid has not `N` axes.
     pub(super) fn around(grid: &Grid, first: u64) -> Option<Self> {
-        let axes: &[Box<[u32]>; N] = grid.axes().try_into().ok()?;
-        let outer: Vec<u64> = axes.first()?.iter().map(|key| u64::from(*key)).collect();
+        let outer: Vec<u64> = grid.axes().first()?.iter().map(|key| u64::from(*key)).collect();
         let planes = match bracket(&outer, first) {
             Bracket::At(position) => position..position + 1,
             Bracket::Above(position) => position..position + 2,
             Bracket::Outside => 0..0,
         };
+        Self::of(grid, planes)
+    }
+
+    /// All points. None where the grid has not `N` axes.
+    pub(super) fn whole(grid: &Grid) -> Option<Self> {
+        Self::of(grid, 0..grid.axes().first()?.len())
+    }
+
+    /// The points at these positions on the first axis.
+    fn of(grid: &Grid, planes: Range<usize>) -> Option<Self> {
+        let axes: &[Box<[u32]>; N] = grid.axes().try_into().ok()?;
         let plane = axes[1..].iter().map(|axis| axis.len()).product::<usize>();
         let mut tree = Self {
             levels: std::array::from_fn(|_| Level::default()),

@@ -1,0 +1,137 @@
+//! What the selection of entries cost more when it was measured than it does at work.
+//!
+//! Layers were measured on scores without contrast, among which entries are slow to select. The selection alone was
+//! measured both ways, so that the difference can be taken off.
+
+use super::super::curve::{Bracket, bracket, fraction};
+use super::super::miss::{Measured, OperatorMiss};
+use crate::graph::{Compression, Dsv4Shape};
+use crate::tables::Grid;
+
+const TABLE: &str = "dsv4_top_k";
+
+/// The kernel that selects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Selector {
+    Context,
+    Generation,
+}
+
+impl Selector {
+    /// Its measurements on scores without contrast, and on scores as they are at work.
+    const fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::Context => ["v1_flat", "v1_top_last"],
+            Self::Generation => ["v2_flat", "v2_top_last"],
+        }
+    }
+}
+
+/// The difference over sequences, new tokens of each, and prefix.
+#[derive(Debug, Clone)]
+pub(super) struct TopKExcess {
+    batches: Sorted<Sorted<Sorted<f64>>>,
+}
+
+/// Ascending coordinates with what belongs to each.
+#[derive(Debug, Clone)]
+struct Sorted<T> {
+    keys: Box<[u64]>,
+    values: Box<[T]>,
+}
+
+impl<T> Sorted<T> {
+    fn new(of: Vec<(u64, T)>) -> Option<Self> {
+        let (keys, values): (Vec<u64>, Vec<T>) = of.into_iter().unzip();
+        (!keys.is_empty()).then(|| Self {
+            keys: keys.into(),
+            values: values.into(),
+        })
+    }
+
+    /// Linear between coordinates, held beyond them.
+    fn at(&self, coordinate: u64, ms: impl Fn(&T) -> f64) -> f64 {
+        let last = self.keys.len() - 1;
+        match bracket(&self.keys, coordinate) {
+            Bracket::At(position) => ms(&self.values[position]),
+            Bracket::Above(position) => {
+                let weight = fraction(self.keys[position], coordinate, self.keys[position + 1]);
+                let (low, high) = (ms(&self.values[position]), ms(&self.values[position + 1]));
+                (high - low).mul_add(weight, low)
+            }
+            Bracket::Outside if coordinate > self.keys[last] => ms(&self.values[last]),
+            Bracket::Outside => ms(&self.values[0]),
+        }
+    }
+}
+
+impl TopKExcess {
+    /// The difference for a layer that selects; none for another, and where it was not measured for the model.
+    pub(super) fn of(
+        measured: Measured<'_>,
+        shape: &Dsv4Shape,
+        selector: Selector,
+    ) -> Result<Option<Self>, OperatorMiss> {
+        let Some(directory) = measured
+            .file
+            .directory(TABLE)?
+            .filter(|_| shape.compression == Compression::Sparse)
+        else {
+            return Ok(None);
+        };
+        let [flat, real] = selector.names().map(|name| {
+            directory
+                .word(name)
+                .and_then(|name| directory.find(&[name, shape.all_heads]))
+        });
+        let (Some(flat), Some(real)) = (flat, real) else {
+            return Ok(None);
+        };
+        let [flat, real] = [flat, real].map(|slice| measured.file.grid(directory, slice));
+        Ok(Self::between(&*flat?, &*real?))
+    }
+
+    /// The difference of two grids over (prefix, new tokens, sequences), where both have a point.
+    fn between(flat: &Grid, real: &Grid) -> Option<Self> {
+        let [prefixes, tokens, batches] = flat.axes() else {
+            return None;
+        };
+        let excess = |at: [u32; 3]| Some((point(flat, at)? - point(real, at)?).max(0.0));
+        let by_prefix = |tokens: u32, batch: u32| {
+            let points = prefixes
+                .iter()
+                .filter_map(|prefix| Some((u64::from(*prefix), excess([*prefix, tokens, batch])?)));
+            Sorted::new(points.collect())
+        };
+        let by_tokens = |batch: u32| {
+            let curves = tokens
+                .iter()
+                .filter_map(|tokens| Some((u64::from(*tokens), by_prefix(*tokens, batch)?)));
+            Sorted::new(curves.collect())
+        };
+        let by_batch = batches
+            .iter()
+            .filter_map(|batch| Some((u64::from(*batch), by_tokens(*batch)?)));
+        Some(Self {
+            batches: Sorted::new(by_batch.collect())?,
+        })
+    }
+
+    /// Milliseconds at (prefix, new tokens of each sequence, sequences).
+    pub(super) fn ms(&self, [prefix, tokens, batch]: [u64; 3]) -> f64 {
+        self.batches.at(batch, |by_tokens| {
+            by_tokens.at(tokens, |by_prefix| by_prefix.at(prefix, |ms| *ms))
+        })
+    }
+}
+
+fn point(grid: &Grid, at: [u32; 3]) -> Option<f64> {
+    let cell = grid
+        .axes()
+        .iter()
+        .zip(at)
+        .try_fold(0, |cell, (axis, coordinate)| {
+            Some(cell * axis.len() + axis.binary_search(&coordinate).ok()?)
+        })?;
+    grid.latency(cell)
+}
