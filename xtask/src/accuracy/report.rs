@@ -179,6 +179,7 @@ mod tests {
                 memory_gib: None,
                 fit: Fit::Fits,
                 formats: String::new(),
+                operators: BTreeMap::new(),
             })
         };
         runs.into_iter()

@@ -138,6 +138,8 @@ fn share(part: u32, whole: u32) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::question::Fit;
     use super::*;
 
@@ -148,6 +150,7 @@ mod tests {
             memory_gib: Some(memory),
             fit,
             formats: String::new(),
+            operators: BTreeMap::new(),
         }
     }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use dgdr_perf_model::{
     AggregatedQuery, Backend, ContextQuery, Engine, GenerationQuery, MappingWidths, MemoryBreakdown,
-    MemoryFit, ParallelMapping, PerfDatabase, Precision, PrecisionOverrides, Speculation, SystemSpec,
-    registry,
+    MemoryFit, OperatorTime, ParallelMapping, PerfDatabase, PerfModelError, Precision, PrecisionOverrides,
+    Speculation, SystemSpec, registry,
 };
 
 use super::question::{Answer, Fit, Mode, Platform, Question, Reply};
@@ -76,12 +76,12 @@ impl Ours {
         let engine = Engine::new(database, model, precision, mapping)
             .map_err(text)?
             .with_speculation(speculation);
-        let (ttft_ms, tpot_ms, memory) = predict(&engine, question)?;
+        let run = predict(&engine, question).map_err(text)?;
         Ok(Answer {
-            ttft_ms,
-            tpot_ms,
-            memory_gib: Some(memory.gib()),
-            fit: match memory.fit() {
+            ttft_ms: run.ttft_ms,
+            tpot_ms: run.tpot_ms,
+            memory_gib: Some(run.memory.gib()),
+            fit: match run.memory.fit() {
                 MemoryFit::Fits => Fit::Fits,
                 MemoryFit::OutOfMemory { .. } => Fit::OutOfMemory,
                 MemoryFit::KvOutOfMemory { .. } => Fit::KvOutOfMemory,
@@ -93,49 +93,79 @@ impl Ours {
                 precision.fmha.name(),
                 precision.moe.name()
             ),
+            operators: run.operators,
         })
     }
 }
 
-fn predict(
-    engine: &Engine,
-    question: &Question,
-) -> Result<(Option<f64>, Option<f64>, MemoryBreakdown), String> {
+/// What a mode predicts.
+struct Prediction {
+    ttft_ms: Option<f64>,
+    tpot_ms: Option<f64>,
+    memory: MemoryBreakdown,
+    operators: BTreeMap<String, f64>,
+}
+
+fn predict(engine: &Engine, question: &Question) -> Result<Prediction, PerfModelError> {
     let load = question.load;
-    Ok(match question.mode {
+    match question.mode {
         Mode::StaticCtx => {
-            let run = engine
-                .static_context(ContextQuery {
-                    batch: load.batch,
-                    isl: load.isl,
-                    prefix: load.prefix,
-                })
-                .map_err(text)?;
-            (Some(run.ttft.value.get()), None, run.memory)
+            let query = ContextQuery {
+                batch: load.batch,
+                isl: load.isl,
+                prefix: load.prefix,
+            };
+            let run = engine.static_context(query)?;
+            Ok(Prediction {
+                ttft_ms: Some(run.ttft.value.get()),
+                tpot_ms: None,
+                memory: run.memory,
+                operators: named([("", engine.context_operators(query)?)]),
+            })
         }
         Mode::StaticGen => {
-            let run = engine
-                .static_generation(GenerationQuery {
-                    batch: load.batch,
-                    isl: load.isl,
-                    osl: load.osl,
-                })
-                .map_err(text)?;
-            (None, Some(run.tpot.value.get()), run.memory)
+            let query = GenerationQuery {
+                batch: load.batch,
+                isl: load.isl,
+                osl: load.osl,
+            };
+            let run = engine.static_generation(query)?;
+            Ok(Prediction {
+                ttft_ms: None,
+                tpot_ms: Some(run.tpot.value.get()),
+                memory: run.memory,
+                operators: named([("", engine.generation_operators(query)?)]),
+            })
         }
         Mode::Agg => {
-            let run = engine
-                .aggregated(AggregatedQuery {
-                    batch: load.batch,
-                    isl: load.isl,
-                    osl: load.osl,
-                    prefix: load.prefix,
-                    context_tokens: load.context_tokens,
-                })
-                .map_err(text)?;
-            (Some(run.ttft.value.get()), Some(run.tpot.value.get()), run.memory)
+            let query = AggregatedQuery {
+                batch: load.batch,
+                isl: load.isl,
+                osl: load.osl,
+                prefix: load.prefix,
+                context_tokens: load.context_tokens,
+            };
+            let run = engine.aggregated(query)?;
+            let steps = engine.aggregated_operators(query)?;
+            Ok(Prediction {
+                ttft_ms: Some(run.ttft.value.get()),
+                tpot_ms: Some(run.tpot.value.get()),
+                memory: run.memory,
+                operators: named([("mixed ", steps.mixed), ("decode ", steps.decode)]),
+            })
         }
-    })
+    }
+}
+
+/// Milliseconds by operator; what runs more than once in a layer is added up, as upstream does.
+fn named<const N: usize>(steps: [(&str, Vec<OperatorTime>); N]) -> BTreeMap<String, f64> {
+    let mut sums = BTreeMap::new();
+    for (step, operators) in steps {
+        for time in operators {
+            *sums.entry(format!("{step}{}", time.name)).or_insert(0.0) += time.latency.ms;
+        }
+    }
+    sums
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]

@@ -1,5 +1,7 @@
 //! What both models are asked, and what they answer.
 
+use std::collections::BTreeMap;
+
 use dgdr_perf_model::{Backend, MappingWidths};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -166,6 +168,8 @@ pub(crate) struct Answer {
     pub(crate) fit: Fit,
     /// Formats of products, KV cache, prefill attention and experts.
     pub(crate) formats: String,
+    /// Milliseconds of each operator, of both steps where the mode is `agg`.
+    pub(crate) operators: BTreeMap<String, f64>,
 }
 
 /// A prediction, or why there is none.

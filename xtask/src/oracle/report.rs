@@ -1,11 +1,15 @@
 //! The tables that a comparison prints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::compare::{Outcome, Row, Tally};
 use super::question::{Answer, Reply};
 
+/// Operators of one row that are printed.
+const MOST_OPERATORS: usize = 5;
+/// Operators that differ less are not.
+const LEAST_OPERATOR_DIFFERENCE: f64 = 0.001;
 /// Longest reason that is printed.
 const MOST_REASON: usize = 220;
 
@@ -93,6 +97,13 @@ pub(crate) fn worst_rows(rows: &[Row], count: usize) -> String {
         let _ = writeln!(text, "{:>9.3}% {}", worst * 100.0, describe(row));
         let _ = writeln!(text, "           {}", numbers(&row.upstream));
         let _ = writeln!(text, "           {}", numbers(&row.ours));
+        if let (Ok(upstream), Ok(ours)) = (&row.upstream, &row.ours) {
+            let _ = writeln!(
+                text,
+                "           {}",
+                operators(&upstream.operators, &ours.operators)
+            );
+        }
     }
     text
 }
@@ -149,6 +160,28 @@ fn describe(row: &Row) -> String {
     )
 }
 
+/// The operators that differ most, upstream before ours; what one side does not have is 0.
+fn operators(upstream: &BTreeMap<String, f64>, ours: &BTreeMap<String, f64>) -> String {
+    let names: BTreeSet<&String> = upstream.keys().chain(ours.keys()).collect();
+    let of = |side: &BTreeMap<String, f64>, name: &String| side.get(name).copied().unwrap_or(0.0);
+    let mut differing: Vec<(f64, String)> = names
+        .into_iter()
+        .filter_map(|name| {
+            let (theirs, ours) = (of(upstream, name), of(ours, name));
+            let difference = (theirs - ours).abs();
+            (difference > theirs.abs().max(ours.abs()) * LEAST_OPERATOR_DIFFERENCE)
+                .then(|| (difference, format!("{name} {theirs:.4} | {ours:.4}")))
+        })
+        .collect();
+    differing.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let texts: Vec<String> = differing
+        .into_iter()
+        .take(MOST_OPERATORS)
+        .map(|(_, text)| text)
+        .collect();
+    texts.join(", ")
+}
+
 fn numbers(reply: &Reply) -> String {
     match reply {
         Ok(Answer {
@@ -157,6 +190,7 @@ fn numbers(reply: &Reply) -> String {
             memory_gib,
             fit,
             formats,
+            operators: _,
         }) => {
             let shown =
                 |value: &Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
@@ -175,6 +209,24 @@ fn numbers(reply: &Reply) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_operators_that_differ_most_come_first() {
+        let side = |moe: f64, gemm: f64| {
+            BTreeMap::from([
+                ("moe".to_owned(), moe),
+                ("gemm".to_owned(), gemm),
+                ("p2p".to_owned(), 0.0),
+            ])
+        };
+        let mut ours = side(2.0, 10.005);
+        assert_eq!(operators(&side(1.0, 10.0), &ours), "moe 1.0000 | 2.0000");
+        ours.insert("mine".to_owned(), 5.0);
+        assert_eq!(
+            operators(&side(1.0, 10.0), &ours),
+            "mine 0.0000 | 5.0000, moe 1.0000 | 2.0000"
+        );
+    }
 
     #[test]
     fn reasons_that_differ_in_numbers_only_are_one() {

@@ -46,6 +46,22 @@ def version(system, backend):
     return perf_database.resolve_query_version(system, backend, "current")
 
 
+STEPS = {"mix_step": "mixed", "genonly_step": "decode"}
+
+
+def operators(result):
+    """Milliseconds by operator, as far as the result says."""
+    found = {}
+    if result.per_ops_data:
+        for step, short in STEPS.items():
+            for name, ms in result.per_ops_data.get(step, {}).items():
+                found[f"{short} {name.removesuffix(' (scaled)')}"] = float(ms)
+    elif result.summary is not None:
+        found.update(result.summary.get_context_latency_dict() or {})
+        found.update(result.summary.get_generation_latency_dict() or {})
+    return {name: float(ms) for name, ms in found.items()}
+
+
 def answer(question):
     try:
         if "backend_version" not in question:
@@ -56,7 +72,7 @@ def answer(question):
     except BaseException as error:  # the Rust core's panics are not Exceptions
         text = " ".join(str(error).split())
         if text.startswith("OOM:"):
-            nothing = {"ttft_ms": None, "tpot_ms": None, "memory_gib": None, "formats": ""}
+            nothing = {"ttft_ms": None, "tpot_ms": None, "memory_gib": None, "formats": "", "operators": {}}
             return {"Ok": {**nothing, "fit": "out_of_memory"}}
         return {"Err": f"{type(error).__name__}: {text}"}
     raw = result.raw
@@ -67,6 +83,7 @@ def answer(question):
             "memory_gib": number(raw.get("memory")),
             "fit": verdict(result.summary),
             "formats": "/".join(str(raw.get(key)) for key in ("gemm", "kvcache", "fmha", "moe")),
+            "operators": operators(result),
         }
     }
 
