@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::oracle::ours::Ours;
-use crate::oracle::question::Reply;
+use crate::oracle::question::{Answer, Reply};
 use crate::oracle::upstream;
 use crate::peer::Peer;
 use crate::suite::report::say;
@@ -67,6 +67,15 @@ fn judge(runs: Vec<Run>, ours: &Ours, peer: Option<&Peer>) -> anyhow::Result<Vec
         .collect())
 }
 
+/// What upstream takes to exceed the memory has a verdict, but no latency to judge.
+fn with_latency(answer: Answer) -> Reply {
+    if answer.ttft_ms.is_some() {
+        Ok(answer)
+    } else {
+        Err("out of memory".to_owned())
+    }
+}
+
 /// Asks one process for each system and engine, and puts the answers back in order.
 fn ask(runs: &[Run], peer: &Peer) -> anyhow::Result<Vec<Reply>> {
     let mut groups: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
@@ -82,7 +91,7 @@ fn ask(runs: &[Run], peer: &Peer) -> anyhow::Result<Vec<Reply>> {
             .collect();
         for (index, reply) in indexes.iter().zip(upstream::ask(peer, &questions)?) {
             if let Some(slot) = replies.get_mut(*index) {
-                *slot = reply;
+                *slot = reply.and_then(with_latency);
             }
         }
     }

@@ -9,18 +9,18 @@ use crate::oracle::ours::Ours;
 use crate::oracle::question::{Answer, Load, Mode, Platform, Question, Reply};
 
 /// The arguments of upstream's `cli_estimate`, as its own InferenceX adapter chooses them: mixed steps take in one
-/// prompt's worth of tokens, and the formats are those that the run states. The engine's version is the one that was
-/// measured, whatever the run's was.
+/// prompt's worth of tokens. The engine's version is the one that was measured, whatever the run's was.
 pub(crate) fn arguments(run: &Run) -> Value {
     let experts = has_experts(run);
+    let formats = Formats::of(run);
     let mut arguments = json!({
         "model_path": run.known_model(),
         "system_name": run.system,
         "backend_name": run.backend,
         "isl": run.isl,
         "osl": run.osl,
-        "gemm_quant_mode": run.gemm,
-        "moe_quant_mode": if experts { run.moe.as_ref() } else { None },
+        "gemm_quant_mode": formats.gemm,
+        "moe_quant_mode": if experts { formats.moe } else { None },
     });
     match run.serving {
         Serving::Aggregated(workers) => {
@@ -47,6 +47,46 @@ fn put(arguments: &mut Value, prefix: &str, workers: &Workers, experts: bool) {
     if experts {
         set("moe_tp_size", workers.moe_tp);
         set("moe_ep_size", workers.moe_ep);
+    }
+}
+
+/// Formats that a run insists on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Formats<'a> {
+    gemm: Option<&'a str>,
+    moe: Option<&'a str>,
+}
+
+impl<'a> Formats<'a> {
+    /// None where the run's precision is the checkpoint's own: the file's columns then name a class of formats (`fp8`)
+    /// where the checkpoint has one of its kind (blocks of fp8, MXFP4), as upstream's adapter knows of some models.
+    fn of(run: &'a Run) -> Self {
+        if is_native(run) {
+            return Self {
+                gemm: None,
+                moe: None,
+            };
+        }
+        Self {
+            gemm: run.gemm.as_deref(),
+            moe: run.moe.as_deref(),
+        }
+    }
+}
+
+fn is_native(run: &Run) -> bool {
+    let Some(model) = registry::find(run.known_model()) else {
+        return false;
+    };
+    let (gemm, moe) = (model.quantization.gemm, model.quantization.moe);
+    match run.precision.as_str() {
+        "fp8" => matches!(
+            gemm,
+            Some(GemmQuant::Fp8 | GemmQuant::Fp8Static | GemmQuant::Fp8Block)
+        ),
+        "fp4" => gemm == Some(GemmQuant::Nvfp4) || moe == Some(MoeQuant::W4a16Mxfp4),
+        "int4" => moe == Some(MoeQuant::Int4Wo),
+        _ => false,
     }
 }
 
@@ -108,7 +148,8 @@ fn question(run: &Run, platform: &Platform, mode: Mode, workers: &Workers) -> Qu
 }
 
 fn overrides(run: &Run) -> Result<PrecisionOverrides, String> {
-    let gemm = run.gemm.as_deref().map(|name| {
+    let formats = Formats::of(run);
+    let gemm = formats.gemm.map(|name| {
         GemmQuant::from_name(name).ok_or_else(|| format!("gemm_quant_mode `{name}` is not known"))
     });
     let moe = run
@@ -141,6 +182,19 @@ mod tests {
         let disaggregated = arguments(&runs[2]);
         assert_eq!(disaggregated["prefill_num_workers"], 3);
         assert_eq!(disaggregated["decode_batch_size"], 8);
+    }
+
+    #[test]
+    fn a_checkpoint_runs_in_its_own_formats_where_the_run_says_no_other() {
+        let mut run = Runs::parse(SAMPLE, 1).unwrap().open.remove(0);
+        assert_eq!(Formats::of(&run).gemm, Some("fp8"));
+        run.model = "deepseek-ai/DeepSeek-R1".to_owned();
+        assert_eq!(Formats::of(&run).gemm, None);
+        run.precision = "fp4".to_owned();
+        run.gemm = Some("nvfp4".to_owned());
+        assert_eq!(Formats::of(&run).gemm, Some("nvfp4"));
+        run.model = "openai/gpt-oss-120b".to_owned();
+        assert_eq!(Formats::of(&run).gemm, None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ struct Line {
     backend: String,
     model_path: String,
     system: String,
+    precision: String,
     mode: String,
     isl: f64,
     osl: f64,
@@ -84,6 +85,8 @@ pub(crate) struct Run {
     pub(crate) model: String,
     pub(crate) system: String,
     pub(crate) backend: String,
+    /// `bf16`, `fp8`, `fp4` or `int4`.
+    pub(crate) precision: String,
     pub(crate) gemm: Option<String>,
     pub(crate) moe: Option<String>,
     pub(crate) isl: u32,
@@ -203,6 +206,7 @@ impl TryFrom<Line> for Run {
             model: line.model_path,
             system: line.system,
             backend: line.backend,
+            precision: line.precision,
             gemm: line.gemm_quant_mode,
             moe: line.moe_quant_mode,
         })
