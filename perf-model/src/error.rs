@@ -123,6 +123,29 @@ pub enum PerfModelError {
         /// Ranks that share an expert.
         moe_tp: u32,
     },
+    /// Prompts that are split over ranks where the engine does not do so.
+    #[error(
+        "{backend} does not split prompts of `{model}` over CP{cp} ranks; leave cp at 1, or use sglang where it splits them"
+    )]
+    PromptsNotSplit {
+        /// Name of the model.
+        model: String,
+        /// The engine.
+        backend: Backend,
+        /// Ranks that a prompt would be split over.
+        cp: u32,
+    },
+    /// Attention that is spread in two ways that exclude each other.
+    #[error(
+        "{mapping} splits prompts and spreads attention too, which {backend} does not combine; leave tp and attention_dp \
+         at 1 beside cp"
+    )]
+    SplitAndSpread {
+        /// The engine.
+        backend: Backend,
+        /// The mapping.
+        mapping: ParallelMapping,
+    },
     /// A number of a query that makes no sense.
     #[error("`{field}` is {value}, but {requirement}")]
     Query {

@@ -4,6 +4,7 @@
 //! phase. The lists restate the ones of aiconfigurator-core 0.12.0, operator by operator.
 
 mod attention_block;
+mod context_parallel;
 mod deepseek;
 mod deepseek_sparse;
 mod deepseek_v4;
@@ -24,6 +25,7 @@ use crate::model::{ModelFamily, ModelSpec};
 use crate::quant::Precision;
 use crate::system::SystemSpec;
 
+pub use context_parallel::splits_prompts;
 pub use kv_cache::KvCache;
 pub use operator::{Operator, OperatorName, Phase};
 pub use shapes::{
@@ -65,11 +67,17 @@ impl OperatorGraph {
     /// The operators of a worker.
     ///
     /// # Errors
-    /// [`PerfModelError::FamilyNotCovered`], [`PerfModelError::HeadsNotDivisible`] and [`PerfModelError::NoExperts`]
-    /// for a model or mapping without a graph.
+    /// [`PerfModelError::FamilyNotCovered`], [`PerfModelError::HeadsNotDivisible`], [`PerfModelError::NoExperts`],
+    /// [`PerfModelError::PromptsNotSplit`] and [`PerfModelError::SplitAndSpread`] for a model or mapping without a graph.
     pub fn of(query: GraphQuery<'_>) -> Result<Self, PerfModelError> {
         let query = query.with_experts();
         query.check()?;
+        query.check_split()?;
+        Self::whole(query).map(|graph| graph.with_split_prompts(query))
+    }
+
+    /// The operators of a worker that splits no prompt.
+    fn whole(query: GraphQuery<'_>) -> Result<Self, PerfModelError> {
         match query.model.family {
             ModelFamily::Dense => Ok(dense::graph(query)),
             ModelFamily::MixtureOfExperts => mixture::graph(query),

@@ -30,9 +30,6 @@ const PENDING: &[ModelFamily] = &[
 
 /// Families whose operators do not know of context parallelism yet.
 const WITHOUT_CONTEXT_PARALLELISM: &[ModelFamily] = &[
-    ModelFamily::Dense,
-    ModelFamily::MixtureOfExperts,
-    ModelFamily::DeepSeek,
     ModelFamily::DeepSeekSparse,
     ModelFamily::DeepSeekV4,
     ModelFamily::MinimaxM3,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::graph::Work;
 use crate::operators::roofline::{self, ContextAttentionWork, GemmWork, GenerationAttentionWork};
-use crate::operators::{SequenceTokens, StepShape};
+use crate::operators::{Collective, ContextAttentionShape, ContextTokens, SequenceTokens, StepShape};
 use crate::system::SystemSpec;
 
 /// What a kernel waits for.
@@ -51,7 +51,7 @@ impl Subject {
             | Work::Overlap { .. }
             | Work::Fallback { .. } => return None,
             Work::Gemm(shape) => ("gemm", shape.quant.name().to_owned()),
-            Work::ContextAttention(shape) => (
+            Work::ContextAttention(shape) | Work::SplitContextAttention { shape, .. } => (
                 "context_attention",
                 format!("{}, kv {}", shape.fmha.name(), shape.kv.name()),
             ),
@@ -65,10 +65,18 @@ impl Subject {
             Work::Mamba2(shape) => ("mamba2", shape.kernel.name().to_owned()),
             Work::KimiDelta(shape) => ("kimi_delta", shape.kernel.name().to_owned()),
             Work::Moe(shape) => ("moe", shape.quant.name().to_owned()),
-            Work::AllReduce { .. } => ("all_reduce", "bfloat16".to_owned()),
+            Work::Collective {
+                collective: Collective::AllReduce,
+                ..
+            }
+            | Work::AllReduce { .. } => ("all_reduce", "bfloat16".to_owned()),
             // Within one attention copy an all-reduce stands for what its ranks exchange.
             Work::Dispatch(shape) if shape.attention_dp == 1 => ("all_reduce", "bfloat16".to_owned()),
             Work::Dispatch(shape) => ("exchange", if shape.before { "there" } else { "back" }.to_owned()),
+            Work::Collective { collective, .. } => {
+                let back = *collective == Collective::ReduceScatter;
+                ("exchange", if back { "back" } else { "there" }.to_owned())
+            }
         };
         Some(Self { kind, format })
     }
@@ -122,24 +130,13 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
                 quant: shape.quant,
             },
         ),
-        Work::ContextAttention(shape) => {
-            let (full, prefix) = (real(step.sequence), real(step.prefix));
-            let share = (full * full - prefix * prefix) / (full * full);
-            share
-                * roofline::context_attention(
-                    system,
-                    ContextAttentionWork {
-                        batch: step.batch,
-                        sequence: step.sequence,
-                        heads: u64::from(shape.heads),
-                        kv_heads: u64::from(shape.kv_heads),
-                        head_dim: u64::from(shape.head_dim),
-                        window: u64::from(shape.window),
-                        kv: shape.kv,
-                        fmha: shape.fmha,
-                    },
-                )
-        }
+        Work::ContextAttention(shape) => prefill_attention(system, shape, step.context_tokens()),
+        Work::SplitContextAttention { shape, ranks } => step
+            .context_tokens()
+            .pieces(*ranks)
+            .map(|piece| prefill_attention(system, shape, piece))
+            .into_iter()
+            .sum(),
         Work::GenerationAttention(shape) => roofline::generation_attention(
             system,
             GenerationAttentionWork {
@@ -172,6 +169,7 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
         Work::Elementwise { .. }
         | Work::Embedding { .. }
         | Work::AllReduce { .. }
+        | Work::Collective { .. }
         | Work::PointToPoint { .. }
         | Work::ContextMla(_)
         | Work::GenerationMla(_)
@@ -186,10 +184,44 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
     }
 }
 
+/// Milliseconds of prefill attention; what the prefix paid already is left out.
+fn prefill_attention(system: &SystemSpec, shape: &ContextAttentionShape, tokens: ContextTokens) -> f64 {
+    let sequence = tokens.new_tokens + tokens.prefix;
+    let (full, prefix) = (real(sequence), real(tokens.prefix));
+    let share = (full * full - prefix * prefix) / (full * full);
+    share
+        * roofline::context_attention(
+            system,
+            ContextAttentionWork {
+                batch: tokens.batch,
+                sequence,
+                heads: u64::from(shape.heads),
+                kv_heads: u64::from(shape.kv_heads),
+                head_dim: u64::from(shape.head_dim),
+                window: u64::from(shape.window),
+                kv: shape.kv,
+                fmha: shape.fmha,
+            },
+        )
+}
+
 /// Milliseconds between GPUs.
 fn between_gpus(system: &SystemSpec, work: &Work, tokens: u64) -> f64 {
     if let Work::AllReduce { gpus, hidden } = *work {
         roofline::all_reduce(system, real(tokens) * f64::from(hidden), gpus)
+    } else if let Work::Collective {
+        collective,
+        gpus,
+        elements,
+    } = *work
+    {
+        let elements = real(tokens * elements);
+        match collective {
+            Collective::AllReduce => roofline::all_reduce(system, elements, gpus),
+            Collective::AllGather | Collective::AllToAll | Collective::ReduceScatter => {
+                roofline::exchange(system, elements, gpus)
+            }
+        }
     } else if let Work::Dispatch(shape) = work {
         shape.link_ms(system, tokens)
     } else {

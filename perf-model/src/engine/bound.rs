@@ -5,7 +5,7 @@ use crate::graph::{GraphOperator, Operator, Repeats, TokenBasis, TokenShare, Wor
 use crate::operators::{
     self, AllReduceCost, ContextAttentionCost, ContextDsv4Cost, ContextMsaCost, DispatchCost, GdnCost,
     GemmCost, GenerationAttentionCost, GenerationDsv4Cost, GenerationMsaCost, HyperConnectionCost, KdaCost,
-    Mamba2Cost, MoeCost, OperatorMiss, PointToPoint, SequenceTokens, StepShape,
+    Mamba2Cost, MoeCost, NcclCost, OperatorMiss, PointToPoint, SequenceTokens, StepShape,
 };
 use crate::provenance::OperatorLatency;
 use crate::system::SystemSpec;
@@ -31,6 +31,10 @@ enum Cost {
     Moe(MoeCost),
     Dispatch(DispatchCost),
     ContextAttention(ContextAttentionCost),
+    SplitContextAttention {
+        cost: ContextAttentionCost,
+        ranks: u32,
+    },
     GenerationAttention(GenerationAttentionCost),
     ContextDsv4(ContextDsv4Cost),
     GenerationDsv4(GenerationDsv4Cost),
@@ -43,6 +47,10 @@ enum Cost {
     AllReduce {
         cost: AllReduceCost,
         hidden: u64,
+    },
+    Collective {
+        cost: NcclCost,
+        elements: u64,
     },
     PointToPoint {
         stages: u32,
@@ -83,6 +91,7 @@ impl BoundOperator {
     pub(super) fn grows_with_sequence(&self) -> bool {
         match &self.cost {
             Cost::ContextAttention(_)
+            | Cost::SplitContextAttention { .. }
             | Cost::GenerationAttention(_)
             | Cost::ContextDsv4(_)
             | Cost::GenerationDsv4(_)
@@ -97,6 +106,7 @@ impl BoundOperator {
             | Cost::Mamba2(_)
             | Cost::KimiDelta(_)
             | Cost::AllReduce { .. }
+            | Cost::Collective { .. }
             | Cost::PointToPoint { .. } => false,
             Cost::Roofline(cost) => cost.grows_with_sequence(),
             Cost::Overlap { first, second } => first.iter().chain(second).any(Self::grows_with_sequence),
@@ -128,6 +138,7 @@ impl BoundOperator {
             Cost::Moe(cost) => cost.latency(tokens),
             Cost::Dispatch(cost) => cost.latency(tokens),
             Cost::ContextAttention(cost) => cost.latency(step.context_tokens()),
+            Cost::SplitContextAttention { cost, ranks } => cost.split_latency(step.context_tokens(), *ranks),
             Cost::GenerationAttention(cost) => cost.latency(step.generation_tokens()),
             Cost::ContextDsv4(cost) => cost.latency(step.context_tokens()),
             Cost::GenerationDsv4(cost) => cost.latency(step.generation_tokens()),
@@ -138,6 +149,7 @@ impl BoundOperator {
             Cost::Mamba2(cost) => Ok(cost.latency(SequenceTokens::of(step))),
             Cost::KimiDelta(cost) => Ok(cost.latency(SequenceTokens::of(step))),
             Cost::AllReduce { cost, hidden } => cost.latency(tokens * hidden),
+            Cost::Collective { cost, elements } => cost.latency(tokens * elements),
             Cost::PointToPoint { stages, hidden } => Ok(operators::point_to_point(
                 system,
                 PointToPoint {
@@ -175,6 +187,10 @@ impl Cost {
             },
             Work::Gemm(shape) => Self::Gemm(database.gemm(*shape)?),
             Work::ContextAttention(shape) => Self::ContextAttention(database.context_attention(*shape)?),
+            Work::SplitContextAttention { shape, ranks } => Self::SplitContextAttention {
+                cost: database.context_attention(*shape)?,
+                ranks: *ranks,
+            },
             Work::GenerationAttention(shape) => {
                 Self::GenerationAttention(database.generation_attention(*shape)?)
             }
@@ -189,6 +205,14 @@ impl Cost {
             Work::AllReduce { gpus, hidden } => Self::AllReduce {
                 cost: database.all_reduce(*gpus)?,
                 hidden: u64::from(*hidden),
+            },
+            Work::Collective {
+                collective,
+                gpus,
+                elements,
+            } => Self::Collective {
+                cost: database.nccl(*collective, *gpus)?,
+                elements: *elements,
             },
             Work::PointToPoint { stages, hidden } => Self::PointToPoint {
                 stages: *stages,

@@ -24,6 +24,7 @@ impl Operator {
     pub(super) const EMBEDDING: Self = Self("embedding");
     pub(super) const ADD_NORM_1: Self = Self("add_norm_1");
     pub(super) const QKV_GEMM: Self = Self("qkv_gemm");
+    pub(super) const CP_ALL_GATHER: Self = Self("cp_all_gather");
     pub(super) const PROJ_GEMM: Self = Self("proj_gemm");
     pub(super) const ADD_NORM_2: Self = Self("add_norm_2");
     pub(super) const GATE_FFN1_GEMM: Self = Self("gate_ffn1_gemm");

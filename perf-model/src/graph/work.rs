@@ -9,7 +9,7 @@ use super::shapes::{
 };
 use crate::backend::Backend;
 use crate::operators::{
-    ContextAttentionShape, GdnShape, GemmShape, GenerationAttentionShape, KdaShape, Mamba2Shape,
+    Collective, ContextAttentionShape, GdnShape, GemmShape, GenerationAttentionShape, KdaShape, Mamba2Shape,
 };
 use crate::quant::MoeQuant;
 
@@ -194,6 +194,13 @@ pub enum Work {
     Gemm(GemmShape),
     /// Prefill attention.
     ContextAttention(ContextAttentionShape),
+    /// Prefill attention whose prompts are split over ranks.
+    SplitContextAttention {
+        /// Its shape.
+        shape: ContextAttentionShape,
+        /// Ranks.
+        ranks: u32,
+    },
     /// Decode attention.
     GenerationAttention(GenerationAttentionShape),
     /// Prefill latent attention.
@@ -242,6 +249,15 @@ pub enum Work {
         gpus: u32,
         /// Elements a token.
         hidden: u32,
+    },
+    /// A collective of NCCL.
+    Collective {
+        /// What the ranks do.
+        collective: Collective,
+        /// Ranks.
+        gpus: u32,
+        /// Elements a token.
+        elements: u64,
     },
     /// Hops through the stages of a pipeline.
     PointToPoint {
@@ -299,8 +315,10 @@ impl Work {
             | Self::Embedding { .. }
             | Self::Gemm(_)
             | Self::ContextAttention(_)
+            | Self::SplitContextAttention { .. }
             | Self::GenerationAttention(_)
             | Self::AllReduce { .. }
+            | Self::Collective { .. }
             | Self::PointToPoint { .. }
             | Self::ContextMla(_)
             | Self::GenerationMla(_)
@@ -334,6 +352,7 @@ impl Work {
             Self::HyperConnection(shape) => shape.weight_bytes(),
             Self::Elementwise { .. }
             | Self::ContextAttention(_)
+            | Self::SplitContextAttention { .. }
             | Self::GenerationAttention(_)
             | Self::ContextMla(_)
             | Self::GenerationMla(_)
@@ -347,6 +366,7 @@ impl Work {
             | Self::Mamba2(_)
             | Self::KimiDelta(_)
             | Self::AllReduce { .. }
+            | Self::Collective { .. }
             | Self::PointToPoint { .. }
             | Self::Dispatch(_) => 0.0,
             Self::Overlap { first, second } => {

@@ -42,6 +42,23 @@ pub struct ContextTokens {
     pub prefix: u64,
 }
 
+impl ContextTokens {
+    /// What one of `ranks` ranks computes of the prompts: a piece from the start, and one of the same length that ends
+    /// where the prompt ends. All pieces of a prompt are one `2 · ranks`-th of it, a rest rounded up.
+    pub(crate) fn pieces(self, ranks: u32) -> [Self; 2] {
+        let piece = self.new_tokens.div_ceil(2 * u64::from(ranks)).max(1);
+        let at = |prefix| Self {
+            new_tokens: piece,
+            prefix,
+            ..self
+        };
+        [
+            at(self.prefix),
+            at(self.prefix + self.new_tokens.saturating_sub(piece)),
+        ]
+    }
+}
+
 /// Cost of prefill attention for one shape.
 #[derive(Debug, Clone)]
 pub struct ContextAttentionCost {
@@ -122,6 +139,28 @@ impl ContextAttentionCost {
     /// # Errors
     /// [`OperatorMiss::OutOfReach`] for no tokens or no requests.
     pub fn latency(&self, tokens: ContextTokens) -> Result<OperatorLatency, OperatorMiss> {
+        let attention = self.kernel(tokens)?;
+        Ok(OperatorLatency {
+            ms: attention.ms + self.extras_ms,
+            source: attention.source,
+        })
+    }
+
+    /// The same on one of `ranks` ranks that prompts are split over.
+    ///
+    /// # Errors
+    /// As [`Self::latency`].
+    pub fn split_latency(&self, tokens: ContextTokens, ranks: u32) -> Result<OperatorLatency, OperatorMiss> {
+        let [early, late] = tokens.pieces(ranks);
+        let (early, late) = (self.kernel(early)?, self.kernel(late)?);
+        Ok(OperatorLatency {
+            ms: early.ms + late.ms + self.extras_ms,
+            source: early.source.worse(late.source),
+        })
+    }
+
+    /// Attention alone.
+    fn kernel(&self, tokens: ContextTokens) -> Result<OperatorLatency, OperatorMiss> {
         let full = tokens.new_tokens + tokens.prefix;
         let attention = self
             .slice
@@ -136,7 +175,7 @@ impl ContextAttentionCost {
         let (full, prefix) = (real(full), real(tokens.prefix));
         let share = (full * full - prefix * prefix) / (full * full);
         Ok(OperatorLatency {
-            ms: attention.ms.mul_add(share, self.extras_ms),
+            ms: attention.ms * share,
             source: attention.source,
         })
     }

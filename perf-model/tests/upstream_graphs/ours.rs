@@ -136,10 +136,20 @@ fn work(work: &Work) -> Op {
             .with("hidden_size", hidden),
         Work::Gemm(shape) => gemm(shape),
         Work::ContextAttention(shape) => context_attention(shape),
+        Work::SplitContextAttention { shape, ranks } => context_attention(shape).with("cp_size", ranks),
         Work::GenerationAttention(shape) => generation_attention(shape),
         Work::AllReduce { gpus, hidden } => Op::of("CustomAllReduce")
             .with("tp_size", gpus)
             .with("hidden_size", hidden),
+        Work::Collective {
+            collective,
+            gpus,
+            elements,
+        } => Op::of("Nccl")
+            .with("operation", collective.name())
+            .with("num_gpus", gpus)
+            .with("hidden_size", elements)
+            .with("dtype", "half"),
         Work::PointToPoint { stages, hidden } => {
             Op::of("P2P").with("pp_size", stages).with("hidden_size", hidden)
         }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use dgdr_perf_model::graph::{GraphQuery, OperatorGraph};
+use dgdr_perf_model::graph::{GraphQuery, OperatorGraph, splits_prompts};
 use dgdr_perf_model::{Backend, Experts, ModelFamily, ModelSpec, MoeQuant, ParallelMapping, Precision};
 use dgdr_sweep_planner::{
     AttentionKind, Budget, DisaggregatedCorrections, ExpertFacts, Extensions, Goal, ModelFacts, ModelKind,
@@ -38,6 +38,9 @@ pub struct Question {
 
 /// Rows of an expert's weights that share a scale when they are fp8 in blocks.
 const FP8_BLOCK: u32 = 128;
+
+/// Ranks that prompts are split over, from upstream.
+const SPLITS: [u32; 3] = [2, 4, 8];
 
 /// GPUs from which on a pipeline is worth a try, from upstream.
 const PIPELINE_GPUS: u32 = 16;
@@ -98,7 +101,7 @@ impl Question {
                 max_gpus_per_engine: self.max_gpus_per_engine,
             },
             space: self.space,
-            extensions: self.extensions(),
+            extensions: self.extensions(probe.backend),
             probe: probe.kind,
             corrections: probe.corrections,
         })
@@ -107,7 +110,7 @@ impl Question {
 
 impl Question {
     /// What the model allows beyond the common mappings.
-    fn extensions(&self) -> Extensions {
+    fn extensions(&self, backend: Backend) -> Extensions {
         let pipelined = matches!(
             self.model.family,
             ModelFamily::DeepSeekSparse | ModelFamily::DeepSeekV4
@@ -118,7 +121,11 @@ impl Question {
             .is_some_and(|version| version >= BLACKWELL)
             && self.hardware.total_gpus.get() >= PIPELINE_GPUS;
         Extensions {
-            context_parallel: Vec::new(),
+            context_parallel: if splits_prompts(self.model.family, backend) {
+                SPLITS.to_vec()
+            } else {
+                Vec::new()
+            },
             pipeline_stages: if pipelined { vec![2] } else { Vec::new() },
             exchanged_experts: Vec::new(),
         }

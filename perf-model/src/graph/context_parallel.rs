@@ -1,0 +1,134 @@
+//! Prompts that are split over ranks, as SGLang does in prefill: each rank computes one early and one late piece of
+//! every prompt, so that all have as much to attend to, and all ranks gather the keys and values.
+
+use super::{GraphOperator, GraphQuery, Operator, OperatorGraph, Work};
+use crate::backend::Backend;
+use crate::error::PerfModelError;
+use crate::model::ModelFamily;
+use crate::operators::Collective;
+
+/// Bytes of the elements that collectives count.
+const COLLECTIVE_BYTES: f64 = 2.0;
+
+/// Whether an engine splits prompts of a family of models over ranks.
+pub const fn splits_prompts(family: ModelFamily, backend: Backend) -> bool {
+    matches!(backend, Backend::Sglang)
+        && matches!(
+            family,
+            ModelFamily::Dense | ModelFamily::MixtureOfExperts | ModelFamily::DeepSeek
+        )
+}
+
+impl GraphQuery<'_> {
+    /// What is wrong with splitting prompts so.
+    pub(super) fn check_split(&self) -> Result<(), PerfModelError> {
+        let widths = self.mapping.widths();
+        if widths.cp == 1 {
+            return Ok(());
+        }
+        if !splits_prompts(self.model.family, self.backend) {
+            return Err(PerfModelError::PromptsNotSplit {
+                model: self.model.name.clone(),
+                backend: self.backend,
+                cp: widths.cp,
+            });
+        }
+        if widths.tp * widths.attention_dp > 1 {
+            return Err(PerfModelError::SplitAndSpread {
+                backend: self.backend,
+                mapping: self.mapping,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl OperatorGraph {
+    /// The same worker with every prompt split over the ranks of the mapping. A decode step has nothing to split.
+    pub(super) fn with_split_prompts(mut self, q: GraphQuery<'_>) -> Self {
+        let ranks = q.mapping.widths().cp;
+        if ranks == 1 {
+            return self;
+        }
+        let latent = q.model.latent_attention.is_some();
+        for operator in &mut self.context {
+            split(operator, ranks, latent);
+        }
+        if latent {
+            self.generation
+                .iter_mut()
+                .for_each(|operator| dispatch_among(operator, ranks));
+        }
+        let next = if latent {
+            Operator::ADD_NORM_2
+        } else {
+            Operator::PROJ_GEMM
+        };
+        let place = self
+            .context
+            .iter()
+            .position(|operator| operator.operator == next)
+            .unwrap_or(self.context.len());
+        let gather = gather(q, self.kv_cache.sequence_bytes(1));
+        self.context.insert(place, gather);
+        self
+    }
+}
+
+/// Each rank gets the keys and values of all others, which keep `bytes_per_token` of a token in all layers.
+fn gather(q: GraphQuery<'_>, bytes_per_token: f64) -> GraphOperator {
+    let elements = bytes_per_token / f64::from(q.model.layers) / COLLECTIVE_BYTES;
+    GraphOperator::new(
+        Operator::CP_ALL_GATHER,
+        q.layers(),
+        Work::Collective {
+            collective: Collective::AllGather,
+            gpus: q.mapping.widths().cp,
+            elements: dgdr_units::floor_count(elements),
+        },
+    )
+}
+
+/// One rank's share of an operator.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what the families that split prompts do not run needs no rule; their lists are compared with the reference"
+)]
+fn split(operator: &mut GraphOperator, ranks: u32, latent: bool) {
+    match &mut operator.work {
+        Work::Elementwise { .. } | Work::Embedding { .. } | Work::Gemm(_) | Work::AllReduce { .. } => {
+            operator.tokens.split = ranks;
+        }
+        // The reference sends whole prompts between the stages of models with latent attention.
+        Work::PointToPoint { .. } if !latent => operator.tokens.split = ranks,
+        Work::ContextAttention(shape) => {
+            operator.work = Work::SplitContextAttention { shape: *shape, ranks };
+        }
+        Work::ContextMla(shape) => shape.context_parallel = ranks,
+        // The whole block was measured with whole prompts only; each rank has its share of it.
+        Work::ContextMlaModule(_) => operator.repeats.times /= f64::from(ranks),
+        Work::Dispatch(shape) => shape.context_parallel = ranks,
+        Work::Overlap { first, second } => {
+            for part in first.iter_mut().chain(second) {
+                split(part, ranks, latent);
+            }
+        }
+        Work::Fallback { fused, parts } => {
+            for part in std::iter::once(fused.as_mut()).chain(parts) {
+                split(part, ranks, latent);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Tells dispatch that each rank holds all decoded tokens already.
+fn dispatch_among(operator: &mut GraphOperator, ranks: u32) {
+    if let Work::Dispatch(shape) = &mut operator.work {
+        shape.context_parallel = ranks;
+    } else if let Work::Overlap { first, second } = &mut operator.work {
+        for part in first.iter_mut().chain(second) {
+            dispatch_among(part, ranks);
+        }
+    }
+}
