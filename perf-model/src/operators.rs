@@ -4,11 +4,13 @@
 //! it for a latency then allocates nothing. Handles own what they need and can be shared between threads.
 
 mod all_reduce;
+mod all_to_all;
 mod closed_form;
 mod context_attention;
 mod curve;
 mod dispatch;
 mod dsv4;
+mod expert_compute;
 mod gemm;
 mod generation_attention;
 mod grid_slice;
@@ -24,10 +26,14 @@ mod scaling;
 mod step;
 
 pub use all_reduce::AllReduceCost;
+pub use all_to_all::{
+    AllToAllCost, AllToAllShape, ExchangeLibrary, ExchangeStep, ExpertGroup, MessageFormat,
+};
 pub use closed_form::{PointToPoint, elementwise, embedding, point_to_point};
 pub use context_attention::{ContextAttentionCost, ContextAttentionShape, ContextTokens};
 pub use dispatch::DispatchCost;
 pub use dsv4::{ContextDsv4Cost, GenerationDsv4Cost};
+pub use expert_compute::{ExpertComputeCost, ExpertComputeShape};
 pub use gemm::{GemmCost, GemmShape};
 pub use generation_attention::{GenerationAttentionCost, GenerationAttentionShape, GenerationTokens};
 pub use hyper_connection::HyperConnectionCost;

@@ -6,11 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use dgdr_perf_model::graph::{DispatchShape, MoeShape, WorkloadDistribution};
-use dgdr_perf_model::operators::OperatorMiss;
+use dgdr_perf_model::graph::{DispatchShape, MoeShape, Phase, WorkloadDistribution};
+use dgdr_perf_model::operators::{
+    AllToAllShape, ExchangeLibrary, ExchangeStep, ExpertComputeShape, MessageFormat, OperatorMiss,
+};
 use dgdr_perf_model::{Backend, MoeQuant, OperatorLatency, PerfDatabase, SourceKind, SystemSpec};
 
 const ROWS: &str = include_str!("data/upstream_experts.csv");
+
+const LIBRARIES: &str = include_str!("data/upstream_exchange_libraries.csv");
 
 /// Table values are packed to within 1e-4; the rest is for products and blends of them.
 const TOLERANCE: f64 = 1.5e-4;
@@ -49,10 +53,19 @@ impl Question {
             .unwrap()
     }
 
+    fn phase(&self) -> Phase {
+        match self.given["phase"].as_str() {
+            "context" => Phase::Context,
+            _ => Phase::Generation,
+        }
+    }
+
     fn answer(&self) -> Answer {
         match self.operator.as_str() {
             "moe" => self.moe(),
             "dispatch" => self.dispatch(),
+            "all_to_all" => self.all_to_all(),
+            "expert_compute" => self.expert_compute(),
             other => unreachable!("operator `{other}` is not asked about"),
         }
     }
@@ -90,35 +103,136 @@ impl Question {
         };
         self.database.dispatch(shape)?.latency(self.tokens())
     }
+
+    fn all_to_all(&self) -> Answer {
+        let step = [
+            ExchangeStep::Prepare,
+            ExchangeStep::Dispatch,
+            ExchangeStep::Combine,
+        ]
+        .into_iter()
+        .find(|step| step.name() == self.given["step"]);
+        let library = ExchangeLibrary::ALL
+            .into_iter()
+            .find(|library| library.name() == self.given["by"]);
+        let message = match self.given["dtype"].as_str() {
+            "default" => MessageFormat::Native,
+            "fp4" => MessageFormat::Fp4,
+            quant => MessageFormat::Experts(MoeQuant::from_name(quant).unwrap()),
+        };
+        let shape = AllToAllShape {
+            library: library.unwrap(),
+            step: step.unwrap(),
+            message,
+            ranks: self.size("ep"),
+            nodes: self.size("nodes"),
+            hidden: self.size("h"),
+            per_token: self.size("k"),
+            experts: self.size("E"),
+            multiprocessors: self.size("sms"),
+            backend: self.database.backend(),
+        };
+        self.database.all_to_all(shape)?.latency(self.tokens())
+    }
+
+    fn expert_compute(&self) -> Answer {
+        let shape = ExpertComputeShape {
+            moe: MoeShape {
+                hidden: self.size("h"),
+                intermediate: self.size("i"),
+                per_token: self.size("k"),
+                experts: self.size("E"),
+                moe_tp: 1,
+                moe_ep: self.size("ep"),
+                attention_dp: self.size("dp"),
+                quant: self.quant(),
+                distribution: self.distribution(),
+                gated: self.flag("gated"),
+            },
+            slots: self.size("slots"),
+            phase: self.phase(),
+            backend: self.database.backend(),
+        };
+        self.database.expert_compute(shape)?.latency(self.tokens())
+    }
 }
 
-/// The questions of the file with the milliseconds of the reference; none where it misses too.
-fn questions() -> Vec<(String, Question, Option<f64>)> {
+/// The questions of a file, each with its line and the reference's answer: the last column, empty where it misses.
+fn questions(rows: &str) -> Vec<(String, Question, String)> {
     let mut databases: BTreeMap<(String, String), PerfDatabase> = BTreeMap::new();
-    let mut reader = csv::Reader::from_reader(ROWS.as_bytes());
+    let mut reader = csv::Reader::from_reader(rows.as_bytes());
+    let has_operator = reader.headers().unwrap().len() == 5;
     reader
         .records()
         .map(|record| {
-            let record = record.unwrap();
-            let place = (record[0].to_owned(), record[1].to_owned());
-            let database = databases.entry(place).or_insert_with(|| {
-                let system = SystemSpec::by_name(&record[0]).unwrap();
-                PerfDatabase::embedded(system, Backend::from_name(&record[1]).unwrap(), None).unwrap()
-            });
-            let given = record[3].split_whitespace().map(|pair| {
+            let mut columns: Vec<String> = record.unwrap().iter().map(str::to_owned).collect();
+            let line = columns.join(",");
+            let answer = columns.pop().unwrap();
+            let given = columns.pop().unwrap();
+            let operator = if has_operator {
+                columns.pop().unwrap()
+            } else {
+                String::new()
+            };
+            let [system, backend] = columns.try_into().unwrap();
+            let database = databases
+                .entry((system.clone(), backend.clone()))
+                .or_insert_with(|| {
+                    let system = SystemSpec::by_name(&system).unwrap();
+                    PerfDatabase::embedded(system, Backend::from_name(&backend).unwrap(), None).unwrap()
+                });
+            let given = given.split_whitespace().map(|pair| {
                 let (name, value) = pair.split_once('=').unwrap();
                 (name.to_owned(), value.to_owned())
             });
             let question = Question {
                 database: database.clone(),
-                operator: record[2].to_owned(),
+                operator,
                 given: given.collect(),
             };
-            let line = record.iter().collect::<Vec<_>>().join(",");
-            let expected = (!record[4].is_empty()).then(|| record[4].parse().unwrap());
-            (line, question, expected)
+            (line, question, answer)
         })
         .collect()
+}
+
+#[test]
+fn the_reference_chooses_the_same_libraries() {
+    let mut chosen: BTreeMap<String, usize> = BTreeMap::new();
+    for (line, question, expected) in questions(LIBRARIES) {
+        let shape = ExpertComputeShape {
+            moe: MoeShape {
+                hidden: question.size("h"),
+                intermediate: question.size("i"),
+                per_token: question.size("k"),
+                experts: question.size("E"),
+                moe_tp: 1,
+                moe_ep: question.size("ep"),
+                attention_dp: question.size("dp"),
+                quant: question.quant(),
+                distribution: WorkloadDistribution::PowerLaw12,
+                gated: true,
+            },
+            slots: question.size("E"),
+            phase: question.phase(),
+            backend: question.database.backend(),
+        };
+        let found = question
+            .database
+            .exchange_library(&shape)
+            .map_or("", ExchangeLibrary::name);
+        assert_eq!(found, expected, "{line}");
+        *chosen.entry(expected).or_default() += 1;
+    }
+    for library in [
+        "",
+        "deepep_ht",
+        "deepep_ll",
+        "trtllm_deepep_ht",
+        "trtllm_deepep_ll",
+    ] {
+        let count = chosen.get(library).copied().unwrap_or(0);
+        assert!(count >= 10, "`{library}`: {count}");
+    }
 }
 
 #[test]
@@ -126,7 +240,8 @@ fn experts_and_exchanges_cost_what_the_reference_says() {
     let mut wrong = Vec::new();
     let mut asked: BTreeMap<(String, Option<SourceKind>), usize> = BTreeMap::new();
     let mut worst = 0.0_f64;
-    for (line, question, expected) in questions() {
+    for (line, question, expected) in questions(ROWS) {
+        let expected: Option<f64> = (!expected.is_empty()).then(|| expected.parse().unwrap());
         let operator = question.operator.clone();
         match (question.answer(), expected) {
             (Ok(found), Some(expected)) => {
@@ -154,7 +269,7 @@ fn experts_and_exchanges_cost_what_the_reference_says() {
     println!("{asked:?}, worst relative error {worst:.2e}");
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
     // The file asks about all of it: points, segments, tails, and shapes that nobody measured.
-    for operator in ["moe", "dispatch"] {
+    for operator in ["moe", "dispatch", "all_to_all", "expert_compute"] {
         for source in [
             Some(SourceKind::Measured),
             Some(SourceKind::Interpolated),

@@ -46,6 +46,8 @@ impl Subject {
             | Work::ContextMlaModule(_)
             | Work::GenerationMlaModule(_)
             | Work::MlaBmm(_)
+            // Chosen only where it was measured.
+            | Work::AllToAll(_)
             | Work::ContextDsa { .. }
             | Work::GenerationDsa { .. }
             | Work::Overlap { .. }
@@ -65,6 +67,7 @@ impl Subject {
             Work::Mamba2(shape) => ("mamba2", shape.kernel.name().to_owned()),
             Work::KimiDelta(shape) => ("kimi_delta", shape.kernel.name().to_owned()),
             Work::Moe(shape) => ("moe", shape.quant.name().to_owned()),
+            Work::ExpertCompute(shape) => ("moe", shape.moe.quant.name().to_owned()),
             Work::Collective {
                 collective: Collective::AllReduce,
                 ..
@@ -166,6 +169,7 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
         Work::Mamba2(shape) => roofline::mamba2(system, shape, SequenceTokens::of(step)),
         Work::KimiDelta(shape) => roofline::kimi_delta(system, shape, SequenceTokens::of(step)),
         Work::Moe(shape) => roofline::moe(system, tokens * u64::from(shape.attention_dp), shape),
+        Work::ExpertCompute(shape) => shape.roofline(system, tokens),
         Work::Elementwise { .. }
         | Work::Embedding { .. }
         | Work::AllReduce { .. }
@@ -179,6 +183,7 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
         | Work::ContextDsa { .. }
         | Work::GenerationDsa { .. }
         | Work::Dispatch(_)
+        | Work::AllToAll(_)
         | Work::Overlap { .. }
         | Work::Fallback { .. } => 0.0,
     }

@@ -3,9 +3,10 @@
 use crate::efficiency::{GapPolicy, RooflineCost};
 use crate::graph::{GraphOperator, Operator, Repeats, TokenBasis, TokenShare, Work};
 use crate::operators::{
-    self, AllReduceCost, ContextAttentionCost, ContextDsv4Cost, ContextMsaCost, DispatchCost, GdnCost,
-    GemmCost, GenerationAttentionCost, GenerationDsv4Cost, GenerationMsaCost, HyperConnectionCost, KdaCost,
-    Mamba2Cost, MoeCost, NcclCost, OperatorMiss, PointToPoint, SequenceTokens, StepShape,
+    self, AllReduceCost, AllToAllCost, ContextAttentionCost, ContextDsv4Cost, ContextMsaCost, DispatchCost,
+    ExpertComputeCost, GdnCost, GemmCost, GenerationAttentionCost, GenerationDsv4Cost, GenerationMsaCost,
+    HyperConnectionCost, KdaCost, Mamba2Cost, MoeCost, NcclCost, OperatorMiss, PointToPoint, SequenceTokens,
+    StepShape,
 };
 use crate::provenance::OperatorLatency;
 use crate::system::SystemSpec;
@@ -30,6 +31,8 @@ enum Cost {
     Gemm(GemmCost),
     Moe(MoeCost),
     Dispatch(DispatchCost),
+    AllToAll(AllToAllCost),
+    ExpertCompute(ExpertComputeCost),
     ContextAttention(ContextAttentionCost),
     SplitContextAttention {
         cost: ContextAttentionCost,
@@ -105,6 +108,8 @@ impl BoundOperator {
             | Cost::GatedDelta(_)
             | Cost::Mamba2(_)
             | Cost::KimiDelta(_)
+            | Cost::AllToAll(_)
+            | Cost::ExpertCompute(_)
             | Cost::AllReduce { .. }
             | Cost::Collective { .. }
             | Cost::PointToPoint { .. } => false,
@@ -137,6 +142,8 @@ impl BoundOperator {
             Cost::Gemm(cost) => cost.latency(tokens),
             Cost::Moe(cost) => cost.latency(tokens),
             Cost::Dispatch(cost) => cost.latency(tokens),
+            Cost::AllToAll(cost) => cost.latency(tokens),
+            Cost::ExpertCompute(cost) => cost.latency(tokens),
             Cost::ContextAttention(cost) => cost.latency(step.context_tokens()),
             Cost::SplitContextAttention { cost, ranks } => cost.split_latency(step.context_tokens(), *ranks),
             Cost::GenerationAttention(cost) => cost.latency(step.generation_tokens()),
@@ -220,6 +227,8 @@ impl Cost {
             },
             Work::Moe(shape) => Self::Moe(database.moe(*shape)?),
             Work::Dispatch(shape) => Self::Dispatch(database.dispatch(*shape)?),
+            Work::AllToAll(shape) => Self::AllToAll(database.all_to_all(*shape)?),
+            Work::ExpertCompute(shape) => Self::ExpertCompute(database.expert_compute(*shape)?),
             Work::ContextMla(shape) => return Err(database.not_yet("context_mla", shape)),
             Work::GenerationMla(shape) => return Err(database.not_yet("generation_mla", shape)),
             Work::ContextMlaModule(shape) => return Err(database.not_yet("mla_context_module", shape)),

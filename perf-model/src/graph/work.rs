@@ -9,7 +9,8 @@ use super::shapes::{
 };
 use crate::backend::Backend;
 use crate::operators::{
-    Collective, ContextAttentionShape, GdnShape, GemmShape, GenerationAttentionShape, KdaShape, Mamba2Shape,
+    AllToAllShape, Collective, ContextAttentionShape, ExpertComputeShape, GdnShape, GemmShape,
+    GenerationAttentionShape, KdaShape, Mamba2Shape,
 };
 use crate::quant::MoeQuant;
 
@@ -270,6 +271,10 @@ pub enum Work {
     Moe(MoeShape),
     /// Tokens to experts and back.
     Dispatch(DispatchShape),
+    /// One part of an exchange of tokens among many ranks.
+    AllToAll(AllToAllShape),
+    /// Routed experts whose tokens were exchanged among many ranks.
+    ExpertCompute(ExpertComputeShape),
     /// Two branches at the same time: the longer one counts. The operators inside carry the repetitions; the whole runs
     /// [`Repeats::PASS`].
     Overlap {
@@ -334,6 +339,8 @@ impl Work {
             | Self::GenerationMsa(_)
             | Self::Moe(_)
             | Self::Dispatch(_)
+            | Self::AllToAll(_)
+            | Self::ExpertCompute(_)
             | Self::GatedDelta(_)
             | Self::Mamba2(_)
             | Self::KimiDelta(_) => Vec::new(),
@@ -347,6 +354,8 @@ impl Work {
             }
             Self::Gemm(shape) => f64::from(shape.n) * f64::from(shape.k) * shape.quant.bytes(),
             Self::Moe(shape) => shape.weight_bytes(),
+            // As many experts as there are, whatever the slots: so does the reference.
+            Self::ExpertCompute(shape) => shape.moe.weight_bytes(),
             Self::ContextDsa { weight_bytes, .. } | Self::GenerationDsa { weight_bytes, .. } => *weight_bytes,
             Self::ContextDsv4(shape) | Self::GenerationDsv4(shape) => shape.weight_bytes(),
             Self::HyperConnection(shape) => shape.weight_bytes(),
@@ -368,7 +377,8 @@ impl Work {
             | Self::AllReduce { .. }
             | Self::Collective { .. }
             | Self::PointToPoint { .. }
-            | Self::Dispatch(_) => 0.0,
+            | Self::Dispatch(_)
+            | Self::AllToAll(_) => 0.0,
             Self::Overlap { first, second } => {
                 first.iter().chain(second).map(GraphOperator::weight_bytes).sum()
             }

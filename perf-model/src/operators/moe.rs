@@ -4,6 +4,8 @@ use super::curve::Curve;
 use super::miss::{Measured, OperatorMiss};
 use super::roofline;
 use crate::graph::MoeShape;
+use crate::quant::MoeQuant;
+use crate::tables::Grid;
 use crate::{OperatorLatency, SystemSpec};
 
 const TABLE: &str = "moe";
@@ -72,15 +74,33 @@ impl MoeShape {
             return Ok(None);
         };
         let grid = measured.file.grid(directory, slice)?;
+        Ok(self.row(&grid))
+    }
+
+    /// The measurements of this split of the experts; none where it was not measured.
+    fn row(&self, grid: &Grid) -> Option<Curve> {
         let [tps, eps, _] = grid.axes() else {
-            return Ok(None);
+            return None;
         };
-        Ok(
-            match (tps.binary_search(&self.moe_tp), eps.binary_search(&self.moe_ep)) {
-                (Ok(tp), Ok(ep)) => Curve::of_row(&grid, tp * eps.len() + ep),
-                _ => None,
-            },
-        )
+        let tp = tps.binary_search(&self.moe_tp).ok()?;
+        let ep = eps.binary_search(&self.moe_ep).ok()?;
+        Curve::of_row(grid, tp * eps.len() + ep)
+    }
+
+    /// Whether these experts were measured, with whatever distribution.
+    pub(super) fn is_measured(&self, measured: Measured<'_>) -> bool {
+        let Ok(Some(directory)) = measured.file.directory(TABLE) else {
+            return false;
+        };
+        let sizes = [self.per_token, self.experts, self.hidden, self.intermediate];
+        let quant = directory.word(self.quant.name());
+        (0..directory.slices())
+            .filter(|slice| {
+                let key = directory.key(*slice);
+                Some(key[0]) == quant && key[2..] == sizes
+            })
+            .filter_map(|slice| measured.file.grid(directory, slice).ok())
+            .any(|grid| self.row(&grid).is_some())
     }
 }
 
@@ -89,7 +109,7 @@ impl MoeCost {
         let curve = shape
             .curve(measured, TABLE)?
             .ok_or_else(|| measured.not_measured(TABLE, shape.wanted()))?;
-        let few = if shape.gated && shape.quant == crate::MoeQuant::Nvfp4 {
+        let few = if shape.gated && shape.quant == MoeQuant::Nvfp4 {
             shape.curve(measured, LOW_LATENCY_TABLE)?
         } else {
             None

@@ -30,6 +30,8 @@ pub enum Axis {
     Elements,
     /// GPUs that work together.
     Gpus,
+    /// Multiprocessors of a GPU that exchange tokens.
+    Multiprocessors,
     /// Experts of a layer, or those that a token visits.
     Experts,
 }
@@ -46,6 +48,7 @@ impl Axis {
             Self::Features => "features",
             Self::Elements => "elements",
             Self::Gpus => "gpus",
+            Self::Multiprocessors => "multiprocessors",
             Self::Experts => "experts",
         }
     }

@@ -9,8 +9,9 @@ use super::packed_file::{Header, PackedFile};
 use crate::efficiency::GapPolicy;
 use crate::graph::{DispatchShape, Dsv4Shape, HyperConnectionShape, MoeShape, MsaShape};
 use crate::operators::{
-    AllReduceCost, Collective, ContextAttentionCost, ContextAttentionShape, ContextDsv4Cost, ContextMsaCost,
-    DispatchCost, GdnCost, GdnShape, GemmCost, GemmShape, GenerationAttentionCost, GenerationAttentionShape,
+    AllReduceCost, AllToAllCost, AllToAllShape, Collective, ContextAttentionCost, ContextAttentionShape,
+    ContextDsv4Cost, ContextMsaCost, DispatchCost, ExchangeLibrary, ExpertComputeCost, ExpertComputeShape,
+    GdnCost, GdnShape, GemmCost, GemmShape, GenerationAttentionCost, GenerationAttentionShape,
     GenerationDsv4Cost, GenerationMsaCost, HyperConnectionCost, KdaCost, KdaShape, Mamba2Cost, Mamba2Shape,
     Measured, MoeCost, NcclCost, OperatorMiss,
 };
@@ -285,6 +286,28 @@ impl PerfDatabase {
     /// [`OperatorMiss`] when the collectives of so many ranks were not measured.
     pub fn dispatch(&self, shape: DispatchShape) -> Result<DispatchCost, OperatorMiss> {
         DispatchCost::resolve(self, shape)
+    }
+
+    /// Cost of one part of an exchange of tokens among many ranks.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when it was not measured in this format, size and number of ranks.
+    pub fn all_to_all(&self, shape: AllToAllShape) -> Result<AllToAllCost, OperatorMiss> {
+        AllToAllCost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of a layer's routed experts under large expert parallelism.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when their format, sizes or number of ranks were not measured.
+    pub fn expert_compute(&self, shape: ExpertComputeShape) -> Result<ExpertComputeCost, OperatorMiss> {
+        ExpertComputeCost::resolve(self.engine(), shape)
+    }
+
+    /// The library with which the tokens of experts are exchanged among many ranks. None where no library can, where its
+    /// exchange was not measured, or where the experts were not.
+    pub fn exchange_library(&self, experts: &ExpertComputeShape) -> Option<ExchangeLibrary> {
+        ExchangeLibrary::choose(self.engine(), experts)
     }
 
     pub(crate) fn not_yet(&self, operator: &'static str, wanted: &impl std::fmt::Debug) -> OperatorMiss {

@@ -1,5 +1,7 @@
 //! One slice of a table: latencies over the product of sorted axes, with holes.
 
+use dgdr_units::floor_count;
+
 /// Latencies over sorted axes, outermost first; cells may be absent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grid {
@@ -52,46 +54,84 @@ impl Grid {
     }
 }
 
+/// Codes of computed latencies: from a nanosecond to an hour in steps that cost no precision.
+const FINE: LogScale = LogScale {
+    floor: -20.0,
+    step: 1e-8,
+};
+
+impl Grid {
+    /// The latencies of two grids together, at the coordinates that both have.
+    pub(crate) fn sum(&self, other: &Self) -> Self {
+        let latencies: Vec<Option<f64>> = (0..self.cells())
+            .map(|cell| {
+                let there = other.cell(&self.coordinates(cell))?;
+                Some(self.latency(cell)? + other.latency(there)?)
+            })
+            .collect();
+        Self {
+            axes: self.axes.clone(),
+            present: latencies.iter().map(Option::is_some).collect(),
+            codes: latencies
+                .iter()
+                .map(|ms| ms.map_or(0, |ms| FINE.code(ms)))
+                .collect(),
+            scale: FINE,
+            order: Box::default(),
+        }
+    }
+
+    fn coordinates(&self, cell: usize) -> Vec<u32> {
+        let mut rest = cell;
+        let mut at: Vec<u32> = self
+            .axes
+            .iter()
+            .rev()
+            .map(|axis| {
+                let coordinate = axis[rest % axis.len()];
+                rest /= axis.len();
+                coordinate
+            })
+            .collect();
+        at.reverse();
+        at
+    }
+
+    fn cell(&self, at: &[u32]) -> Option<usize> {
+        self.axes.iter().zip(at).try_fold(0, |cell, (axis, coordinate)| {
+            Some(cell * axis.len() + axis.binary_search(coordinate).ok()?)
+        })
+    }
+}
+
+impl LogScale {
+    /// The nearest code of a latency.
+    fn code(self, ms: f64) -> u32 {
+        let code = floor_count(((ms.log2() - self.floor) / self.step + 0.5).max(0.0));
+        u32::try_from(code).unwrap_or(u32::MAX)
+    }
+}
+
 #[cfg(test)]
 impl Grid {
     /// A grid of known latencies, quantised finely enough to be exact in tests.
     pub(crate) fn of(axes: &[&[u32]], latency: impl Fn(&[u32]) -> Option<f64>) -> Self {
         let cells: usize = axes.iter().map(|axis| axis.len()).product();
-        let mut values = Vec::with_capacity(cells);
-        for cell in 0..cells {
-            let mut rest = cell;
-            let mut at: Vec<u32> = axes
-                .iter()
-                .rev()
-                .map(|axis| {
-                    let coordinate = axis[rest % axis.len()];
-                    rest /= axis.len();
-                    coordinate
-                })
-                .collect();
-            at.reverse();
-            values.push(latency(&at));
-        }
-        let scale = LogScale {
-            floor: -20.0,
-            step: 1e-8,
-        };
-        let code = |ms: f64| {
-            (0..=31).rev().fold(0_u32, |code, bit| {
-                let trial = code | 1 << bit;
-                if scale.step.mul_add(f64::from(trial), scale.floor) <= ms.log2() {
-                    trial
-                } else {
-                    code
-                }
-            })
-        };
-        Self {
+        let empty = Self {
             axes: axes.iter().map(|axis| (*axis).into()).collect(),
-            present: values.iter().map(Option::is_some).collect(),
-            codes: values.iter().map(|value| value.map_or(0, code)).collect(),
-            scale,
+            present: vec![false; cells].into(),
+            codes: vec![0; cells].into(),
+            scale: FINE,
             order: Box::default(),
+        };
+        let values: Vec<Option<f64>> = (0..cells).map(|cell| latency(&empty.coordinates(cell))).collect();
+        Self {
+            present: values.iter().map(Option::is_some).collect(),
+            codes: values
+                .iter()
+                .map(|value| value.map_or(0, |ms| FINE.code(ms)))
+                .collect(),
+            ..empty
         }
     }
 
