@@ -134,6 +134,7 @@ impl Question {
             index_dim: 128,
             chosen: self.size("index_topk"),
             window: 128,
+            context_parallel: self.size_or_none("cp_size").max(1),
             kv: self.kv(),
             fmha: FmhaQuant::Bfloat16,
             gemm: self.gemm(),

@@ -31,7 +31,6 @@ const PENDING: &[ModelFamily] = &[
 /// Families whose operators do not know of context parallelism yet.
 const WITHOUT_CONTEXT_PARALLELISM: &[ModelFamily] = &[
     ModelFamily::DeepSeekSparse,
-    ModelFamily::DeepSeekV4,
     ModelFamily::MinimaxM3,
     ModelFamily::HybridMixture,
     ModelFamily::Vision,

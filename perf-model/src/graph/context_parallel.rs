@@ -15,7 +15,10 @@ pub const fn splits_prompts(family: ModelFamily, backend: Backend) -> bool {
     matches!(backend, Backend::Sglang)
         && matches!(
             family,
-            ModelFamily::Dense | ModelFamily::MixtureOfExperts | ModelFamily::DeepSeek
+            ModelFamily::Dense
+                | ModelFamily::MixtureOfExperts
+                | ModelFamily::DeepSeek
+                | ModelFamily::DeepSeekV4
         )
 }
 
@@ -50,14 +53,19 @@ impl OperatorGraph {
         if ranks == 1 {
             return self;
         }
-        let latent = q.model.latent_attention.is_some();
+        let compressed = q.model.family == ModelFamily::DeepSeekV4;
+        let latent = compressed || q.model.latent_attention.is_some();
         for operator in &mut self.context {
             split(operator, ranks, latent);
         }
         if latent {
             self.generation
                 .iter_mut()
-                .for_each(|operator| dispatch_among(operator, ranks));
+                .for_each(|operator| dispatch_among(operator, q));
+        }
+        // Compressed attention gathers its keys and entries itself.
+        if compressed {
+            return self;
         }
         let next = if latent {
             Operator::ADD_NORM_2
@@ -99,6 +107,8 @@ fn split(operator: &mut GraphOperator, ranks: u32, latent: bool) {
         Work::Elementwise { .. } | Work::Embedding { .. } | Work::Gemm(_) | Work::AllReduce { .. } => {
             operator.tokens.split = ranks;
         }
+        Work::HyperConnection(_) => operator.tokens.split = ranks,
+        Work::ContextDsv4(shape) => shape.context_parallel = ranks,
         // The reference sends whole prompts between the stages of models with latent attention.
         Work::PointToPoint { .. } if !latent => operator.tokens.split = ranks,
         Work::ContextAttention(shape) => {
@@ -122,13 +132,15 @@ fn split(operator: &mut GraphOperator, ranks: u32, latent: bool) {
     }
 }
 
-/// Tells dispatch that each rank holds all decoded tokens already.
-fn dispatch_among(operator: &mut GraphOperator, ranks: u32) {
+/// Tells dispatch that each rank holds all decoded tokens already. With compressed attention the reference has them travel
+/// as prompts do.
+fn dispatch_among(operator: &mut GraphOperator, q: GraphQuery<'_>) {
     if let Work::Dispatch(shape) = &mut operator.work {
-        shape.context_parallel = ranks;
+        shape.context_parallel = q.mapping.widths().cp;
+        shape.prompts |= q.model.family == ModelFamily::DeepSeekV4;
     } else if let Work::Overlap { first, second } = &mut operator.work {
         for part in first.iter_mut().chain(second) {
-            dispatch_among(part, ranks);
+            dispatch_among(part, q);
         }
     }
 }

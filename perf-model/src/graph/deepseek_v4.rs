@@ -136,6 +136,7 @@ impl<'a> CompressedBlock<'a> {
             index_dim: sparse.index_dim,
             chosen: sparse.chosen,
             window: compressed.window,
+            context_parallel: 1,
             kv: q.precision.kv,
             fmha: q.precision.fmha,
             gemm: q.precision.gemm,

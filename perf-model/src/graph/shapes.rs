@@ -145,6 +145,8 @@ pub struct Dsv4Shape {
     pub chosen: u32,
     /// Tokens that are kept as they are.
     pub window: u32,
+    /// Ranks that a prompt is split over; of no consequence to decode.
+    pub context_parallel: u32,
     /// Format of the KV cache.
     pub kv: KvQuant,
     /// Format in which prefill attention computes.

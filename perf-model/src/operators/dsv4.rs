@@ -1,16 +1,19 @@
 //! Attention over a window of recent tokens and over older ones that are compressed block by block (DeepSeek-V4), with the
 //! projections around it.
 
+mod split;
 mod top_k;
 
 use super::grid_slice::{Axes, Blend, GridSlice};
 use super::miss::{Measured, OperatorMiss};
+use super::nccl::NcclCost;
 use super::roofline;
 use super::{ContextTokens, GenerationTokens};
 use crate::graph::{Compression, Dsv4Shape};
 use crate::tables::Directory;
 use crate::{Axis, OperatorLatency, SystemSpec};
 
+use split::Split;
 use top_k::{Selector, TopKExcess};
 
 impl Compression {
@@ -101,11 +104,18 @@ pub struct ContextDsv4Cost {
     shape: Dsv4Shape,
     slice: GridSlice<3>,
     excess: Option<TopKExcess>,
+    /// Where its prompts are split.
+    split: Option<Box<Split>>,
     measured_on: String,
 }
 
 impl ContextDsv4Cost {
-    pub(crate) fn resolve(measured: Measured<'_>, shape: Dsv4Shape) -> Result<Self, OperatorMiss> {
+    /// `gather` is the all-gather between the ranks that a prompt is split over; none where it is not.
+    pub(crate) fn resolve(
+        measured: Measured<'_>,
+        shape: Dsv4Shape,
+        gather: Option<NcclCost>,
+    ) -> Result<Self, OperatorMiss> {
         let table = shape.compression.context_table();
         let dtypes = [shape.fmha.name(), shape.kv.name(), shape.gemm.name()];
         let missing = || measured.not_measured(table, shape.wanted(table));
@@ -116,6 +126,9 @@ impl ContextDsv4Cost {
             system: measured.system,
             shape,
             slice: GridSlice::whole(grid, CONTEXT).ok_or_else(missing)?,
+            split: gather
+                .map(|gather| Split::of(measured, &shape, gather).map(Box::new))
+                .transpose()?,
             excess: TopKExcess::of(measured, &shape, Selector::Context)?,
             measured_on: measured.label(),
         })
@@ -124,7 +137,8 @@ impl ContextDsv4Cost {
     /// Latency of one layer.
     ///
     /// # Errors
-    /// [`OperatorMiss::OutOfReach`] for no tokens or no requests.
+    /// [`OperatorMiss::OutOfReach`] for no tokens or no requests, and for split prompts that are longer than the
+    /// measurements of the index.
     pub fn latency(&self, tokens: ContextTokens) -> Result<OperatorLatency, OperatorMiss> {
         let ContextTokens {
             batch,
@@ -132,16 +146,24 @@ impl ContextDsv4Cost {
             prefix,
         } = tokens;
         let at = [prefix, new_tokens, batch];
+        let found = match &self.split {
+            None => self.whole(at),
+            Some(split) => self
+                .whole([prefix, split.share(new_tokens), batch])
+                .and_then(|share| split.added_to(share, &self.shape, at)),
+        };
+        found.ok_or_else(|| OperatorMiss::OutOfReach {
+            operator: self.shape.compression.context_table(),
+            wanted: format!("{tokens:?}"),
+            measured_on: self.measured_on.clone(),
+        })
+    }
+
+    /// Of prompts that are not split.
+    fn whole(&self, at: [u64; 3]) -> Option<OperatorLatency> {
         let roofline = |at| roofline::context_dsv4(self.system, &self.shape, at);
-        let found = self
-            .slice
-            .latency(at, &roofline)
-            .ok_or_else(|| OperatorMiss::OutOfReach {
-                operator: self.shape.compression.context_table(),
-                wanted: format!("{tokens:?}"),
-                measured_on: self.measured_on.clone(),
-            })?;
-        Ok(without(found, self.excess.as_ref(), at))
+        let found = self.slice.latency(at, &roofline)?;
+        Some(without(found, self.excess.as_ref(), at))
     }
 }
 

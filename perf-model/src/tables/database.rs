@@ -225,7 +225,11 @@ impl PerfDatabase {
     /// # Errors
     /// [`OperatorMiss`] when its formats were not measured.
     pub fn context_dsv4(&self, shape: Dsv4Shape) -> Result<ContextDsv4Cost, OperatorMiss> {
-        ContextDsv4Cost::resolve(self.engine(), shape)
+        let ranks = shape.context_parallel;
+        let gather = (ranks > 1)
+            .then(|| self.nccl(Collective::AllGather, ranks))
+            .transpose()?;
+        ContextDsv4Cost::resolve(self.engine(), shape, gather)
     }
 
     /// Cost of decode attention over compressed entries.

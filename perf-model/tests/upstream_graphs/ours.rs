@@ -302,6 +302,7 @@ fn dsv4(kind: &str, shape: &Dsv4Shape) -> Op {
         .with("index_head_dim", shape.index_dim)
         .with("index_topk", shape.chosen)
         .with("o_groups", shape.o_groups)
+        .with_unless("cp_size", shape.context_parallel, 1)
 }
 
 fn msa(kind: &str, shape: &MsaShape) -> Op {

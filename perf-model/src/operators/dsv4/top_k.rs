@@ -1,4 +1,4 @@
-//! What the selection of entries cost more when it was measured than it does at work.
+//! What the selection of entries costs, and what it cost more when layers were measured.
 //!
 //! Layers were measured on scores without contrast, among which entries are slow to select. The selection alone was
 //! measured both ways, so that the difference can be taken off.
@@ -33,6 +33,12 @@ pub(super) struct TopKExcess {
     batches: Sorted<Sorted<Sorted<f64>>>,
 }
 
+/// The selection alone, on scores as they are at work.
+#[derive(Debug, Clone)]
+pub(super) struct TopK {
+    batches: Sorted<Sorted<Sorted<f64>>>,
+}
+
 /// Ascending coordinates with what belongs to each.
 #[derive(Debug, Clone)]
 struct Sorted<T> {
@@ -63,6 +69,17 @@ impl<T> Sorted<T> {
             Bracket::Outside => ms(&self.values[0]),
         }
     }
+
+    /// What belongs to the nearest coordinate, of two equally near ones the smaller.
+    fn nearest(&self, coordinate: u64) -> &T {
+        let above = self.keys.partition_point(|key| *key < coordinate);
+        let position = match (above.checked_sub(1), self.keys.get(above)) {
+            (Some(below), Some(high)) if coordinate - self.keys[below] <= high - coordinate => below,
+            (Some(below), None) => below,
+            (_, _) => above,
+        };
+        &self.values[position]
+    }
 }
 
 impl TopKExcess {
@@ -88,33 +105,9 @@ impl TopKExcess {
             return Ok(None);
         };
         let [flat, real] = [flat, real].map(|slice| measured.file.grid(directory, slice));
-        Ok(Self::between(&*flat?, &*real?))
-    }
-
-    /// The difference of two grids over (prefix, new tokens, sequences), where both have a point.
-    fn between(flat: &Grid, real: &Grid) -> Option<Self> {
-        let [prefixes, tokens, batches] = flat.axes() else {
-            return None;
-        };
-        let excess = |at: [u32; 3]| Some((point(flat, at)? - point(real, at)?).max(0.0));
-        let by_prefix = |tokens: u32, batch: u32| {
-            let points = prefixes
-                .iter()
-                .filter_map(|prefix| Some((u64::from(*prefix), excess([*prefix, tokens, batch])?)));
-            Sorted::new(points.collect())
-        };
-        let by_tokens = |batch: u32| {
-            let curves = tokens
-                .iter()
-                .filter_map(|tokens| Some((u64::from(*tokens), by_prefix(*tokens, batch)?)));
-            Sorted::new(curves.collect())
-        };
-        let by_batch = batches
-            .iter()
-            .filter_map(|batch| Some((u64::from(*batch), by_tokens(*batch)?)));
-        Some(Self {
-            batches: Sorted::new(by_batch.collect())?,
-        })
+        let (flat, real) = (flat?, real?);
+        let excess = |at| Some((point(&flat, at)? - point(&real, at)?).max(0.0));
+        Ok(by_batch(&flat, &excess).map(|batches| Self { batches }))
     }
 
     /// Milliseconds at (prefix, new tokens of each sequence, sequences).
@@ -123,6 +116,50 @@ impl TopKExcess {
             by_tokens.at(tokens, |by_prefix| by_prefix.at(prefix, |ms| *ms))
         })
     }
+}
+
+impl TopK {
+    /// The selection in prefill for a model; none where it was not measured.
+    pub(super) fn of(measured: Measured<'_>, shape: &Dsv4Shape) -> Result<Option<Self>, OperatorMiss> {
+        let Some(directory) = measured.file.directory(TABLE)? else {
+            return Ok(None);
+        };
+        let [_, real] = Selector::Context.names();
+        let slice = directory
+            .word(real)
+            .and_then(|name| directory.find(&[name, shape.all_heads]));
+        let Some(slice) = slice else {
+            return Ok(None);
+        };
+        let grid = measured.file.grid(directory, slice)?;
+        Ok(by_batch(&grid, &|at| point(&grid, at)).map(|batches| Self { batches }))
+    }
+
+    /// Milliseconds at (prefix, new tokens of each sequence, sequences), for the nearest measured sequences and new
+    /// tokens; none for more new tokens than were measured, whose cost no straight line follows.
+    pub(super) fn ms(&self, [prefix, tokens, batch]: [u64; 3]) -> Option<f64> {
+        let by_tokens = self.batches.nearest(batch);
+        let most = *by_tokens.keys.last()?;
+        (tokens <= most).then(|| by_tokens.nearest(tokens).at(prefix, |ms| *ms))
+    }
+}
+
+/// The values at the coordinates of a grid over (prefix, new tokens, sequences), the last axis outermost.
+fn by_batch(grid: &Grid, value: &impl Fn([u32; 3]) -> Option<f64>) -> Option<Sorted<Sorted<Sorted<f64>>>> {
+    let [prefixes, tokens, batches] = grid.axes() else {
+        return None;
+    };
+    let by_prefix = |tokens: u32, batch: u32| sorted(prefixes, |prefix| value([prefix, tokens, batch]));
+    let by_tokens = |batch: u32| sorted(tokens, |tokens| by_prefix(tokens, batch));
+    sorted(batches, by_tokens)
+}
+
+/// What there is at the coordinates of an axis.
+fn sorted<T>(axis: &[u32], of: impl Fn(u32) -> Option<T>) -> Option<Sorted<T>> {
+    let found = axis
+        .iter()
+        .filter_map(|coordinate| Some((u64::from(*coordinate), of(*coordinate)?)));
+    Sorted::new(found.collect())
 }
 
 fn point(grid: &Grid, at: [u32; 3]) -> Option<f64> {
