@@ -5,6 +5,7 @@
 //! (disaggregation factors) belong to the planner.
 
 mod aggregated;
+mod borrowed;
 mod bound;
 mod footprint;
 mod plan;
@@ -24,6 +25,7 @@ use crate::quant::Precision;
 use crate::system::SystemSpec;
 use crate::tables::PerfDatabase;
 
+pub use borrowed::Borrowed;
 pub use footprint::MemoryQuery;
 pub use query::{
     Aggregated, AggregatedOperators, AggregatedQuery, AggregatedSteps, ContextQuery, DecodeStepQuery,
@@ -44,6 +46,7 @@ pub struct Engine {
     speculation: Speculation,
     plan: Plan,
     memory: footprint::MemoryModel,
+    borrowed: Vec<Borrowed>,
 }
 
 impl Engine {
@@ -79,6 +82,7 @@ impl Engine {
             speculation: Speculation::NONE,
             plan,
             memory: footprint::MemoryModel::new(query, &graph)?,
+            borrowed: borrowed::of_graph(database, &graph),
         })
     }
 

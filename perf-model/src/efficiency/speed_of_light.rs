@@ -28,7 +28,7 @@ impl Bound {
 /// What an efficiency was learned of: operators of one kind and format have one curve.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {
-    /// Kind of operator.
+    /// Kind of operator: the name of the table that measures it.
     pub kind: &'static str,
     /// Its formats.
     pub format: String,
@@ -58,27 +58,27 @@ impl Subject {
                 format!("{}, kv {}", shape.fmha.name(), shape.kv.name()),
             ),
             Work::GenerationAttention(shape) => ("generation_attention", format!("kv {}", shape.kv.name())),
-            Work::ContextDsv4(shape) => ("context_dsv4", shape.gemm.name().to_owned()),
-            Work::GenerationDsv4(shape) => ("generation_dsv4", shape.gemm.name().to_owned()),
-            Work::ContextMsa(shape) => ("context_msa", shape.gemm.name().to_owned()),
-            Work::GenerationMsa(shape) => ("generation_msa", shape.gemm.name().to_owned()),
-            Work::HyperConnection(shape) => ("hyper_connection", shape.side.name().to_owned()),
-            Work::GatedDelta(shape) => ("gated_delta", shape.kernel.name().to_owned()),
-            Work::Mamba2(shape) => ("mamba2", shape.kernel.name().to_owned()),
-            Work::KimiDelta(shape) => ("kimi_delta", shape.kernel.name().to_owned()),
+            Work::ContextDsv4(shape) => (shape.compression.context_table(), shape.gemm.name().to_owned()),
+            Work::GenerationDsv4(shape) => (shape.compression.generation_table(), shape.gemm.name().to_owned()),
+            Work::ContextMsa(shape) => ("msa_context", shape.gemm.name().to_owned()),
+            Work::GenerationMsa(shape) => ("msa_generation", shape.gemm.name().to_owned()),
+            Work::HyperConnection(shape) => ("mhc", shape.side.name().to_owned()),
+            Work::GatedDelta(shape) => (shape.table(), shape.kernel.name().to_owned()),
+            Work::Mamba2(shape) => ("mamba2_context", shape.kernel.name().to_owned()),
+            Work::KimiDelta(shape) => (shape.table(), shape.kernel.name().to_owned()),
             Work::Moe(shape) => ("moe", shape.quant.name().to_owned()),
             Work::ExpertCompute(shape) => ("moe", shape.moe.quant.name().to_owned()),
             Work::Collective {
                 collective: Collective::AllReduce,
                 ..
             }
-            | Work::AllReduce { .. } => ("all_reduce", "bfloat16".to_owned()),
+            | Work::AllReduce { .. } => ("custom_allreduce", "bfloat16".to_owned()),
             // Within one attention copy an all-reduce stands for what its ranks exchange.
-            Work::Dispatch(shape) if shape.attention_dp == 1 => ("all_reduce", "bfloat16".to_owned()),
-            Work::Dispatch(shape) => ("exchange", if shape.before { "there" } else { "back" }.to_owned()),
+            Work::Dispatch(shape) if shape.attention_dp == 1 => ("custom_allreduce", "bfloat16".to_owned()),
+            Work::Dispatch(shape) => ("nccl", if shape.before { "there" } else { "back" }.to_owned()),
             Work::Collective { collective, .. } => {
                 let back = *collective == Collective::ReduceScatter;
-                ("exchange", if back { "back" } else { "there" }.to_owned())
+                ("nccl", if back { "back" } else { "there" }.to_owned())
             }
         };
         Some(Self { kind, format })

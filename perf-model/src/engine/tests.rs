@@ -262,3 +262,20 @@ fn formats_follow_checkpoint_engine_and_gpu() {
     let error = Precision::infer(&unknown, &database("h200_sxm", Backend::Trtllm)).unwrap_err();
     assert!(error.to_string().contains("awq"), "{error}");
 }
+
+#[test]
+fn what_was_measured_elsewhere_is_named() {
+    // The experts' table of this engine was completed from an earlier version.
+    let system = SystemSpec::by_name("h200_sxm").unwrap();
+    let database = PerfDatabase::embedded(system, Backend::Trtllm, None).unwrap();
+    let model = registry::find("Qwen/Qwen3-30B-A3B").unwrap();
+    let precision = Precision::infer(model, &database).unwrap();
+    let engine = Engine::new(&database, model, precision, ParallelMapping::tep(4).unwrap()).unwrap();
+    let [moe] = engine.borrowed() else {
+        panic!("{:?}", engine.borrowed());
+    };
+    assert_eq!(moe.table, "moe");
+    assert_eq!(moe.from, ["trtllm 1.3.0rc10"]);
+    let names: Vec<String> = moe.operators.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["context_moe", "generation_moe"]);
+}

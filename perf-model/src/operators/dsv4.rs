@@ -25,14 +25,14 @@ impl Compression {
         }
     }
 
-    const fn context_table(self) -> &'static str {
+    pub(crate) const fn context_table(self) -> &'static str {
         match self {
             Self::Sparse => "dsv4_csa_context",
             Self::Heavy => "dsv4_hca_context",
         }
     }
 
-    const fn generation_table(self) -> &'static str {
+    pub(crate) const fn generation_table(self) -> &'static str {
         match self {
             Self::Sparse => "dsv4_csa_generation",
             Self::Heavy => "dsv4_hca_generation",

@@ -318,6 +318,20 @@ impl PerfDatabase {
         self.engine().not_measured(operator, format!("{wanted:?}"))
     }
 
+    /// Engines and versions, other than these tables' own, that a table was merged from, the preferred one first.
+    pub fn donors(&self, table: &str) -> Vec<String> {
+        let own = format!("{} {}", self.backend(), self.version());
+        match self.tables.engine.directory(table) {
+            Ok(Some(directory)) => directory
+                .sources()
+                .iter()
+                .filter(|source| **source != own)
+                .cloned()
+                .collect(),
+            Ok(None) | Err(_) => Vec::new(),
+        }
+    }
+
     fn engine(&self) -> Measured<'_> {
         Measured {
             system: self.tables.system,

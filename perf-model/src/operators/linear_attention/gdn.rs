@@ -55,7 +55,7 @@ pub struct GdnShape {
 }
 
 impl GdnShape {
-    const fn table(&self) -> &'static str {
+    pub(crate) const fn table(&self) -> &'static str {
         if self.kernel.is_prompt() {
             "gdn_context"
         } else {

@@ -182,7 +182,7 @@ impl KdaCost {
 }
 
 impl KdaShape {
-    const fn table(&self) -> &'static str {
+    pub(crate) const fn table(&self) -> &'static str {
         match self.kernel.stage() {
             Stage::Prompt => "kda_context",
             Stage::Step => "kda_generation",
