@@ -152,24 +152,41 @@ pub(crate) fn measured_latencies(
     Ok(steps.iter().filter_map(latency).collect())
 }
 
-/// Every operator of a model on a mapping that has no measured data.
-///
-/// # Errors
-/// As [`Engine::new`], operators apart.
-pub(crate) fn missing_operators(
-    database: &PerfDatabase,
-    model: &ModelSpec,
-    precision: Precision,
-    mapping: ParallelMapping,
-) -> Result<Vec<PerfModelError>, PerfModelError> {
-    let graph = OperatorGraph::of(GraphQuery {
-        model,
-        precision,
-        mapping,
-        backend: database.backend(),
-        system: database.system(),
-    })?;
-    Ok(plan::missing(database, &graph))
+/// What can be said of a worker without binding it.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    /// Every operator that has no measured data, prefill first.
+    pub(crate) missing: Vec<PerfModelError>,
+    /// Bytes that one GPU holds before anything is served: weights, communication buffers, runtime.
+    pub(crate) resident: f64,
+}
+
+impl Survey {
+    /// Surveys a model on a mapping.
+    ///
+    /// # Errors
+    /// As [`Engine::new`], operators apart.
+    pub(crate) fn of(
+        database: &PerfDatabase,
+        model: &ModelSpec,
+        precision: Precision,
+        mapping: ParallelMapping,
+    ) -> Result<Self, PerfModelError> {
+        let query = GraphQuery {
+            model,
+            precision,
+            mapping,
+            backend: database.backend(),
+            system: database.system(),
+        }
+        .with_experts();
+        let graph = OperatorGraph::of(query)?;
+        let resident = footprint::MemoryModel::new(query, &graph)?.resident();
+        Ok(Self {
+            missing: plan::missing(database, &graph),
+            resident,
+        })
+    }
 }
 
 #[cfg(test)]

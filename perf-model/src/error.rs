@@ -146,6 +146,31 @@ pub enum PerfModelError {
         /// The mapping.
         mapping: ParallelMapping,
     },
+    /// What a worker holds before it serves anything exceeds its GPUs.
+    #[error(
+        "{mapping} puts {needed_gib:.1} GiB of weights and buffers of `{model}` on each GPU, which has {capacity_gib:.1} \
+         GiB; use more GPUs, a smaller model or a quantised checkpoint"
+    )]
+    WeightsDoNotFit {
+        /// Name of the model.
+        model: String,
+        /// The mapping.
+        mapping: ParallelMapping,
+        /// GiB that weights and buffers take.
+        needed_gib: f64,
+        /// GiB that a GPU has.
+        capacity_gib: f64,
+    },
+    /// An engine that has no kernels for the GPU.
+    #[error("{backend} does not run on {system}: it needs {needed}; choose another engine")]
+    EngineNeedsOtherGpu {
+        /// The engine.
+        backend: Backend,
+        /// GPU system.
+        system: &'static str,
+        /// What the engine runs on.
+        needed: &'static str,
+    },
     /// A number of a query that makes no sense.
     #[error("`{field}` is {value}, but {requirement}")]
     Query {
@@ -193,4 +218,58 @@ pub enum PerfModelError {
     /// A system, engine or version without tables, or a damaged table.
     #[error(transparent)]
     Tables(#[from] TableError),
+}
+
+impl PerfModelError {
+    /// Whether a worker cannot exist, rather than being unknown to this library: heads or experts that cannot be dealt
+    /// out, GPUs that are too small, or what the engine does not do.
+    pub const fn is_physical(&self) -> bool {
+        match self {
+            Self::HeadsNotDivisible { .. }
+            | Self::NoExperts { .. }
+            | Self::TooFewExperts { .. }
+            | Self::ExpertsNotAligned { .. }
+            | Self::PromptsNotSplit { .. }
+            | Self::SplitAndSpread { .. }
+            | Self::NoKvRoom { .. }
+            | Self::WeightsDoNotFit { .. }
+            | Self::EngineNeedsOtherGpu { .. } => true,
+            Self::ModelConfig { .. }
+            | Self::UnknownArchitecture { .. }
+            | Self::FamilyNotCovered { .. }
+            | Self::QuantizationNotCovered { .. }
+            | Self::AttentionFormatNotMeasured { .. }
+            | Self::WidthNotCovered { .. }
+            | Self::Query { .. }
+            | Self::Number(_)
+            | Self::Speculation { .. }
+            | Self::Operator { .. }
+            | Self::Tables(_) => false,
+        }
+    }
+
+    /// The reason in a few words, for a table.
+    pub const fn gist(&self) -> &'static str {
+        match self {
+            Self::ModelConfig { .. } => "configuration unreadable",
+            Self::UnknownArchitecture { .. } => "architecture unknown",
+            Self::FamilyNotCovered { .. } => "architecture not covered",
+            Self::QuantizationNotCovered { .. } => "quantization not covered",
+            Self::AttentionFormatNotMeasured { .. } => "fp8 attention not measured",
+            Self::HeadsNotDivisible { .. } => "heads cannot be split",
+            Self::WidthNotCovered { .. } => "width not covered",
+            Self::NoExperts { .. } => "no experts",
+            Self::TooFewExperts { .. } => "too few experts",
+            Self::ExpertsNotAligned { .. } => "experts cannot be split",
+            Self::PromptsNotSplit { .. } => "engine does not split prompts",
+            Self::SplitAndSpread { .. } => "engine does not combine this",
+            Self::WeightsDoNotFit { .. } => "weights exceed memory",
+            Self::EngineNeedsOtherGpu { .. } => "engine does not run on this GPU",
+            Self::Query { .. } | Self::Speculation { .. } => "question makes no sense",
+            Self::Number(_) => "prediction is no number",
+            Self::NoKvRoom { .. } => "no room for a KV cache",
+            Self::Operator { .. } => "operator not measured",
+            Self::Tables(_) => "tables unreadable",
+        }
+    }
 }

@@ -18,4 +18,4 @@ pub use database::PerfDatabase;
 pub use directory::Directory;
 pub use error::TableError;
 pub use grid::Grid;
-pub use packed_file::{Header, PackedFile};
+pub use packed_file::{Header, PackedFile, UNMEASURED};

@@ -5,8 +5,8 @@ mod point;
 use std::collections::BTreeMap;
 
 use dgdr_perf_model::{
-    AggregatedQuery, Backend, ContextQuery, Engine, Estimate, GenerationQuery, MemoryBreakdown, MemoryFit,
-    ModelSpec, ParallelMapping, PerfDatabase, Precision, Provenance,
+    AggregatedQuery, Backend, Borrowed, ContextQuery, Engine, Estimate, GenerationQuery, MemoryBreakdown,
+    MemoryFit, ModelSpec, ParallelMapping, PerfDatabase, Precision, Provenance,
 };
 use dgdr_sweep_planner::DisaggregatedCorrections;
 use dgdr_units::{Milliseconds, real};
@@ -37,6 +37,9 @@ pub struct Prediction {
     pub memory_problem: Option<String>,
     /// Sources of the latencies.
     pub provenance: Sources,
+    /// Tables that were measured, in whole or in part, on other engines or versions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub borrowed: Vec<Borrowed>,
     /// Version of the engine whose kernels were measured.
     pub backend_version: String,
     /// Formats that the engine runs in.
@@ -121,7 +124,7 @@ impl Estimator {
         let database = match self.databases.entry(database_key) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::btree_map::Entry::Vacant(new) => new.insert(
-                PerfDatabase::embedded(point.system, point.backend, point.backend_version.as_deref())
+                PerfDatabase::available(point.system, point.backend, point.backend_version.as_deref())
                     .map_err(dgdr_perf_model::PerfModelError::from)?,
             ),
         };
@@ -183,6 +186,7 @@ impl Parts {
                 ttft: self.ttft.map(|estimate| estimate.provenance),
                 tpot: self.tpot.map(|estimate| estimate.provenance),
             },
+            borrowed: engine.borrowed().to_vec(),
             backend_version: engine.version().to_owned(),
             precision: engine.precision(),
         }

@@ -59,7 +59,9 @@ impl Subject {
             ),
             Work::GenerationAttention(shape) => ("generation_attention", format!("kv {}", shape.kv.name())),
             Work::ContextDsv4(shape) => (shape.compression.context_table(), shape.gemm.name().to_owned()),
-            Work::GenerationDsv4(shape) => (shape.compression.generation_table(), shape.gemm.name().to_owned()),
+            Work::GenerationDsv4(shape) => {
+                (shape.compression.generation_table(), shape.gemm.name().to_owned())
+            }
             Work::ContextMsa(shape) => ("msa_context", shape.gemm.name().to_owned()),
             Work::GenerationMsa(shape) => ("msa_generation", shape.gemm.name().to_owned()),
             Work::HyperConnection(shape) => ("mhc", shape.side.name().to_owned()),

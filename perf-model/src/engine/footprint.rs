@@ -62,6 +62,11 @@ impl MemoryModel {
         })
     }
 
+    /// Bytes that are taken before anything is served.
+    pub(super) fn resident(&self) -> f64 {
+        self.weights + self.nccl + self.others
+    }
+
     fn activations(
         &self,
         overhead: &RuntimeOverhead,

@@ -86,6 +86,23 @@ impl PerfDatabase {
         }
     }
 
+    /// The tables that come with this library where the system was measured, else none: see [`Self::roofline`].
+    ///
+    /// # Errors
+    /// As [`Self::embedded`]; [`TableError::NoTables`] only where a version is insisted on.
+    pub fn available(
+        system: &'static SystemSpec,
+        backend: Backend,
+        version: Option<&str>,
+    ) -> Result<Self, TableError> {
+        match Self::embedded(system, backend, version) {
+            Err(TableError::NoTables { .. }) if version.is_none_or(|asked| asked == "current") => {
+                Ok(Self::roofline(system, backend))
+            }
+            found => found,
+        }
+    }
+
     /// No tables: every operator costs what the roofline and the efficiency of the nearest measured generation say.
     pub fn roofline(system: &'static SystemSpec, backend: Backend) -> Self {
         let nothing = |of: &str| PackedFile::empty(system.name, of);

@@ -13,7 +13,7 @@ use super::reader::{Damage, Reader};
 use super::wire::{FORMAT_VERSION, MAGIC, MAX_BLOCK_BYTES, PREAMBLE_BYTES, checksum};
 
 /// The version of an engine that was not measured.
-pub(super) const UNMEASURED: &str = "unmeasured";
+pub const UNMEASURED: &str = "unmeasured";
 
 /// What a packed file says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dgdr_perf_model::ParallelMapping;
 use dgdr_sweep_planner::SearchSpace;
 use dgdr_types::contract::defaults;
 
@@ -253,6 +254,9 @@ pub struct SupportArgs {
     /// Only this engine.
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<String>,
+    /// Only this mapping, for example TP4, TEP8 or DEP16.
+    #[arg(long, value_name = "MAPPING", value_parser = super::support::mapping)]
+    pub mapping: Option<ParallelMapping>,
     /// In which form to answer.
     #[arg(long, value_enum, default_value_t)]
     pub output: OutputFormat,

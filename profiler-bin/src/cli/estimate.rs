@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 
+use dgdr_perf_model::tables::UNMEASURED;
 use serde::Serialize;
 
 use super::answer;
@@ -10,7 +11,7 @@ use super::printer::Printer;
 use crate::error::ProfilerError;
 use crate::estimate::{EstimatePoint, Estimator, Prediction};
 use crate::exit_status::ExitStatus;
-use crate::report::{Align, Table};
+use crate::report::{Align, Table, sources};
 
 pub(super) fn run(arguments: &EstimateArgs, printer: Printer) -> Result<ExitStatus, ProfilerError> {
     match arguments.batch.as_deref() {
@@ -102,9 +103,29 @@ fn table(prediction: &Prediction) -> String {
         None => "fits".to_owned(),
         Some(problem) => format!("does NOT fit: {problem}"),
     };
-    format!(
-        "{}\n{fit}, tables of {}",
-        table.to_string().trim_start(),
-        prediction.backend_version
-    )
+    let tables = if prediction.backend_version == UNMEASURED {
+        "no measured tables".to_owned()
+    } else {
+        format!("tables of {}", prediction.backend_version)
+    };
+    let mut lines = vec![
+        table.to_string().trim_start().to_owned(),
+        format!("{fit}, {tables}"),
+    ];
+    let provenances = [
+        ("TTFT", &prediction.provenance.ttft),
+        ("TPOT", &prediction.provenance.tpot),
+    ];
+    lines.extend(provenances.into_iter().filter_map(|(name, provenance)| {
+        let provenance = provenance.as_ref()?;
+        Some(format!("{name} is {}", sources(provenance)))
+    }));
+    lines.extend(prediction.borrowed.iter().map(|borrowed| {
+        format!(
+            "{} is completed from {}",
+            borrowed.table,
+            borrowed.from.join(", ")
+        )
+    }));
+    lines.join("\n")
 }

@@ -108,7 +108,7 @@ fn prepare(
     version: Option<&str>,
 ) -> Result<(Subject, SimulatedProbe), ProfilerError> {
     let system = question.hardware.system;
-    let database = PerfDatabase::embedded(system, backend, version).map_err(PerfModelError::from)?;
+    let database = PerfDatabase::available(system, backend, version).map_err(PerfModelError::from)?;
     let precision = Precision::infer(&question.model, &database)?;
     let version = database.version().to_owned();
     let probe = SimulatedProbe::new(Simulation {

@@ -287,7 +287,7 @@ fn group(group: &WorkerGroup) -> String {
 }
 
 /// Where a number came from, largest share first, and how far it was taken.
-fn sources(provenance: &Provenance) -> String {
+pub fn sources(provenance: &Provenance) -> String {
     let mut shares: Vec<(f64, SourceKind)> = SourceKind::ALL
         .into_iter()
         .map(|source| (provenance.share(source), source))

@@ -128,17 +128,69 @@ fn support_names_what_is_missing() {
         rows[0]["measured"].as_array().unwrap().contains(&"TP2".into()),
         "{rows}"
     );
-    let moe = sandbox.run(&[
+    let too_large = sandbox.run(&[
         "support",
         "--model",
-        "deepseek-ai/DeepSeek-V3",
+        "Qwen/Qwen3-235B-A22B",
         "--system",
         "h100_sxm",
+        "--mapping",
+        "TEP2",
     ]);
-    assert!(stdout(&moe).contains("does not cover yet"), "{}", stdout(&moe));
-    let bare = sandbox.run(&["support", "--model", "Qwen/Qwen3-32B", "--system", "l40s"]);
+    assert!(
+        stdout(&too_large).contains("weights exceed memory") && stdout(&too_large).contains("80.0 GiB"),
+        "{}",
+        stdout(&too_large)
+    );
+    let bare = sandbox.run(&[
+        "support",
+        "--model",
+        "Qwen/Qwen3-32B",
+        "--system",
+        "l40s",
+        "--output",
+        "json",
+    ]);
     assert_eq!(bare.status.code(), Some(0));
-    assert!(stdout(&bare).contains("l40s"), "{}", stdout(&bare));
+    let rows: Value = serde_json::from_str(&stdout(&bare)).unwrap();
+    assert_eq!(
+        rows[2]["roofline_only"],
+        serde_json::json!(["TP2", "TP4", "TP8"]),
+        "{rows}"
+    );
+    assert_eq!(rows[2]["impossible"][0]["mapping"], "TP1");
+    assert_eq!(rows[2]["version"], Value::Null);
+}
+
+#[test]
+fn a_gpu_without_measurements_is_answered_by_the_roofline_and_says_so() {
+    let sandbox = Sandbox::new();
+    let point = [
+        "estimate",
+        "--model",
+        "Qwen/Qwen3-8B",
+        "--system",
+        "l40s",
+        "--backend",
+        "vllm",
+        "--mode",
+        "static-ctx",
+        "--isl",
+        "2000",
+        "--tp",
+        "1",
+    ];
+    let output = sandbox.run(&[&point[..], &["--output", "json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(answer["backend_version"], "unmeasured");
+    assert!(
+        answer["provenance"]["ttft"]["roofline"].as_f64().unwrap() > 0.8,
+        "{answer}"
+    );
+    assert!(answer["provenance"]["ttft"]["measured"].is_null(), "{answer}");
+    let spoken = sandbox.run(&point);
+    assert!(stdout(&spoken).contains("% roofline"), "{}", stdout(&spoken));
 }
 
 #[test]
