@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dgdr_perf_model::{Backend, MappingWidths};
+use dgdr_perf_model::{Backend, MappingWidths, SystemSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -89,7 +89,17 @@ impl Question {
             arguments["moe_tp_size"] = self.mapping.moe_tp.into();
             arguments["moe_ep_size"] = self.mapping.moe_ep.into();
         }
+        if self.runs_mxfp8() {
+            arguments["moe_quant_mode"] = "w4a8_mxfp4_mxfp8".into();
+        }
         arguments
+    }
+
+    /// Upstream's searches run gpt-oss so on Blackwell, as we do everywhere; its `cli_estimate` has to be told.
+    fn runs_mxfp8(&self) -> bool {
+        self.model.starts_with("openai/gpt-oss")
+            && self.platform.backend == Backend::Trtllm
+            && SystemSpec::by_name(self.platform.system).is_some_and(|system| system.fp4_flops.is_some())
     }
 
     /// How experts are spread, in words.

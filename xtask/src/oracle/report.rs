@@ -10,6 +10,8 @@ use super::question::{Answer, Reply};
 const MOST_OPERATORS: usize = 5;
 /// Operators that differ less are not.
 const LEAST_OPERATOR_DIFFERENCE: f64 = 0.001;
+/// Operators of an aggregated worker's decode step begin with this.
+const DECODE: &str = "decode ";
 /// Longest reason that is printed.
 const MOST_REASON: usize = 220;
 
@@ -164,8 +166,11 @@ fn describe(row: &Row) -> String {
 fn operators(upstream: &BTreeMap<String, f64>, ours: &BTreeMap<String, f64>) -> String {
     let names: BTreeSet<&String> = upstream.keys().chain(ours.keys()).collect();
     let of = |side: &BTreeMap<String, f64>, name: &String| side.get(name).copied().unwrap_or(0.0);
+    // Upstream does not price decode steps that a batch does not need.
+    let decodes = upstream.keys().any(|name| name.starts_with(DECODE));
     let mut differing: Vec<(f64, String)> = names
         .into_iter()
+        .filter(|name| !name.starts_with(DECODE) || decodes)
         .filter_map(|name| {
             let (theirs, ours) = (of(upstream, name), of(ours, name));
             let difference = (theirs - ours).abs();
