@@ -53,13 +53,27 @@ impl Engine {
     /// Binds a model's operators to the tables of a system and engine.
     ///
     /// # Errors
-    /// As [`OperatorGraph::of`]; [`PerfModelError::WidthNotCovered`] for a width without a rule of memory, [`PerfModelError::Operator`]
-    /// for an operator without measured data.
+    /// As [`Engine::drafting`].
     pub fn new(
         database: &PerfDatabase,
         model: &ModelSpec,
         precision: Precision,
         mapping: ParallelMapping,
+    ) -> Result<Self, PerfModelError> {
+        Self::drafting(database, model, precision, mapping, Speculation::NONE)
+    }
+
+    /// The same with multi-token prediction.
+    ///
+    /// # Errors
+    /// As [`OperatorGraph::of`]; [`PerfModelError::WidthNotCovered`] for a width without a rule of memory, [`PerfModelError::Operator`]
+    /// for an operator without measured data.
+    pub fn drafting(
+        database: &PerfDatabase,
+        model: &ModelSpec,
+        precision: Precision,
+        mapping: ParallelMapping,
+        speculation: Speculation,
     ) -> Result<Self, PerfModelError> {
         let query = GraphQuery {
             model,
@@ -67,11 +81,12 @@ impl Engine {
             mapping,
             backend: database.backend(),
             system: database.system(),
+            drafted: speculation.drafted,
         }
         .with_experts();
         let mapping = query.mapping;
         let graph = OperatorGraph::of(query)?;
-        let plan = Plan::bind(database, &graph, model.layers)?;
+        let plan = Plan::bind(database, &graph, model.layers)?.with_draft_layers(speculation.drafted);
         Ok(Self {
             system: database.system(),
             backend: database.backend(),
@@ -79,21 +94,11 @@ impl Engine {
             layers: model.layers,
             precision,
             mapping,
-            speculation: Speculation::NONE,
+            speculation,
             plan,
             memory: footprint::MemoryModel::new(query, &graph)?,
             borrowed: borrowed::of_graph(database, &graph),
         })
-    }
-
-    /// The same worker with multi-token prediction.
-    #[must_use]
-    pub fn with_speculation(self, speculation: Speculation) -> Self {
-        Self {
-            plan: self.plan.with_draft_layers(speculation.drafted),
-            speculation,
-            ..self
-        }
     }
 
     /// The GPU system.
@@ -178,6 +183,7 @@ impl Survey {
             mapping,
             backend: database.backend(),
             system: database.system(),
+            drafted: 0,
         }
         .with_experts();
         let graph = OperatorGraph::of(query)?;

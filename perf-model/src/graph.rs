@@ -9,6 +9,7 @@ mod deepseek;
 mod deepseek_sparse;
 mod deepseek_v4;
 mod dense;
+mod kimi_k3;
 mod kv_cache;
 mod minimax_m3;
 mod mixture;
@@ -50,6 +51,8 @@ pub struct GraphQuery<'a> {
     pub backend: Backend,
     /// The GPUs.
     pub system: &'static SystemSpec,
+    /// Tokens that are drafted a step.
+    pub drafted: u32,
 }
 
 /// All operators of a worker, each phase in the order in which a step runs them.
@@ -85,8 +88,8 @@ impl OperatorGraph {
             ModelFamily::DeepSeekSparse => deepseek_sparse::graph(query),
             ModelFamily::DeepSeekV4 => deepseek_v4::graph(query),
             ModelFamily::MinimaxM3 => minimax_m3::graph(query),
-            ModelFamily::KimiK3
-            | ModelFamily::NemotronNas
+            ModelFamily::KimiK3 => kimi_k3::graph(query),
+            ModelFamily::NemotronNas
             | ModelFamily::NemotronH
             | ModelFamily::HybridMixture
             | ModelFamily::GatedLinear

@@ -109,12 +109,12 @@ impl Row {
 
     fn engine(&self, database: &PerfDatabase) -> Result<Engine, PerfModelError> {
         let precision = Precision::infer(self.model(), database)?;
-        let engine = Engine::new(database, self.model(), precision, self.mapping())?;
-        Ok(if self.nextn == 0 {
-            engine
+        let speculation = if self.nextn == 0 {
+            Speculation::NONE
         } else {
-            engine.with_speculation(Speculation::new(self.nextn, self.nextn_accepted)?)
-        })
+            Speculation::new(self.nextn, self.nextn_accepted)?
+        };
+        Engine::drafting(database, self.model(), precision, self.mapping(), speculation)
     }
 
     fn predict(&self, database: &PerfDatabase) -> Result<Numbers, PerfModelError> {

@@ -19,7 +19,6 @@ use upstream_graphs::ours;
 
 /// Families whose operators are not described yet.
 const PENDING: &[ModelFamily] = &[
-    ModelFamily::KimiK3,
     ModelFamily::NemotronNas,
     ModelFamily::NemotronH,
     ModelFamily::HybridMixture,
@@ -32,30 +31,14 @@ const PENDING: &[ModelFamily] = &[
 const WITHOUT_CONTEXT_PARALLELISM: &[ModelFamily] = &[
     ModelFamily::DeepSeekSparse,
     ModelFamily::MinimaxM3,
+    ModelFamily::KimiK3,
     ModelFamily::HybridMixture,
     ModelFamily::Vision,
     ModelFamily::Gemma4,
 ];
 
 /// Models that cannot be compared, and why.
-const APART: &[(&str, &str)] = &[
-    ("nvidia/DeepSeek-V3.1-NVFP4", FORMATS),
-    ("nvidia/DeepSeek-V3.2-NVFP4", FORMATS),
-    ("nvidia/Kimi-K2.5-NVFP4", FORMATS),
-    ("nvidia/Kimi-K2.6-NVFP4", FORMATS),
-    ("nvidia/Kimi-K2.7-Code-NVFP4", FORMATS),
-    ("zai-org/GLM-5-FP8", FORMATS),
-    ("zai-org/GLM-5.1-FP8", FORMATS),
-    ("zai-org/GLM-5.2-FP8", FORMATS),
-    ("zai-org/GLM-5.3-FP8", FORMATS),
-    ("nvidia/GLM-5-NVFP4", FORMATS),
-    ("nvidia/GLM-5.1-NVFP4", FORMATS),
-    ("nvidia/GLM-5.2-NVFP4", FORMATS),
-    ("nvidia/GLM-5.3-NVFP4", FORMATS),
-];
-
-/// Parts of the checkpoint are in another format than its projections, which formats do not tell yet.
-const FORMATS: &str = "formats of parts";
+const APART: &[(&str, &str)] = &[];
 
 /// Differences that are shown of each family.
 const SHOWN: usize = 12;

@@ -58,7 +58,14 @@ pub struct Sources {
 }
 
 /// Everything that makes two questions share an engine.
-type EngineKey = (String, &'static str, Backend, Precision, ParallelMapping);
+type EngineKey = (
+    String,
+    &'static str,
+    Backend,
+    Precision,
+    ParallelMapping,
+    (u32, u64),
+);
 
 /// Answers questions one after the other; models, tables and engines are found once and kept.
 #[derive(Debug, Default)]
@@ -135,15 +142,17 @@ impl Estimator {
             point.backend,
             precision,
             point.mapping,
+            (
+                point.speculation.drafted(),
+                point.speculation.accepted().to_bits(),
+            ),
         );
-        let engine = if let Some(engine) = self.engines.get(&key) {
-            engine.clone()
-        } else {
-            let engine = Engine::new(database, &model, precision, point.mapping)?;
-            self.engines.insert(key, engine.clone());
-            engine
-        };
-        Ok(engine.with_speculation(point.speculation))
+        if let Some(engine) = self.engines.get(&key) {
+            return Ok(engine.clone());
+        }
+        let engine = Engine::drafting(database, &model, precision, point.mapping, point.speculation)?;
+        self.engines.insert(key, engine.clone());
+        Ok(engine)
     }
 }
 

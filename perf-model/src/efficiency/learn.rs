@@ -158,6 +158,7 @@ fn graphs(database: &PerfDatabase) -> impl Iterator<Item = OperatorGraph> {
                 mapping,
                 backend: database.backend(),
                 system: database.system(),
+                drafted: 0,
             })
             .ok()
         })

@@ -210,6 +210,7 @@ fn a_gap_grows_with_the_sequence_where_its_work_does() {
         mapping: ParallelMapping::tp(2).unwrap(),
         backend: Backend::Vllm,
         system: database.system(),
+        drafted: 0,
     })
     .unwrap();
     for phase in [Phase::Context, Phase::Generation] {
@@ -241,6 +242,7 @@ fn a_lesson_learns_what_it_observed() {
         mapping: ParallelMapping::tp(1).unwrap(),
         backend: Backend::Vllm,
         system: database.system(),
+        drafted: 0,
     };
     let graph_of = OperatorGraph::of(query).unwrap();
     let gemm = graph_of

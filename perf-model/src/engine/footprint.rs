@@ -104,7 +104,7 @@ impl GraphQuery<'_> {
 fn activations_per_token(q: GraphQuery<'_>) -> Result<f64, PerfModelError> {
     let widths = q.mapping.widths();
     let model = q.model;
-    let factor = activation_factor(q.backend, activation_class(model.family), widths.tp)
+    let factor = activation_factor(q.backend, activation_class(q.backend, model.family), widths.tp)
         .ok_or(PerfModelError::WidthNotCovered { tp: widths.tp })?;
     let width = f64::from(model.heads * model.head_dim);
     let scales = match model.experts {
@@ -125,8 +125,10 @@ fn activations_per_token(q: GraphQuery<'_>) -> Result<f64, PerfModelError> {
     Ok(2.0 * width * factor + scales)
 }
 
-const fn activation_class(family: ModelFamily) -> ActivationClass {
+const fn activation_class(backend: Backend, family: ModelFamily) -> ActivationClass {
     match family {
+        // Only SGLang's table of factors knows it.
+        ModelFamily::KimiK3 if matches!(backend, Backend::Sglang) => ActivationClass::Experts,
         ModelFamily::Dense => ActivationClass::Dense,
         ModelFamily::MixtureOfExperts
         | ModelFamily::DeepSeek

@@ -77,6 +77,16 @@ impl Speculation {
         accepted: 0.0,
     };
 
+    /// Tokens proposed a step.
+    pub const fn drafted(self) -> u32 {
+        self.drafted
+    }
+
+    /// Of which this many are kept on average.
+    pub const fn accepted(self) -> f64 {
+        self.accepted
+    }
+
     /// `drafted` tokens proposed a step, of which `accepted` are kept on average.
     ///
     /// # Errors

@@ -34,6 +34,13 @@ fn engine(tp: u32) -> Engine {
     build(qwen(), ParallelMapping::tp(tp).unwrap()).unwrap()
 }
 
+fn drafting(speculation: Speculation) -> Engine {
+    let database = database("h200_sxm", Backend::Trtllm);
+    let precision = Precision::infer(qwen(), &database).unwrap();
+    let mapping = ParallelMapping::tp(2).unwrap();
+    Engine::drafting(&database, qwen(), precision, mapping, speculation).unwrap()
+}
+
 const AGGREGATED: AggregatedQuery = AggregatedQuery {
     batch: 24,
     isl: 3000,
@@ -116,7 +123,7 @@ fn drafts_cost_work_and_save_steps_when_they_are_accepted() {
         osl: 200,
     };
     let tpot = |speculation| {
-        let engine = engine(2).with_speculation(speculation);
+        let engine = drafting(speculation);
         engine.static_generation(q).unwrap().tpot.value.get()
     };
     let plain = tpot(Speculation::NONE);

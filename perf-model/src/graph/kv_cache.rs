@@ -48,6 +48,12 @@ impl KvCache {
         self
     }
 
+    /// Adds what is kept of a sequence of any length.
+    pub(super) const fn with_fixed(mut self, bytes: f64) -> Self {
+        self.per_sequence += bytes;
+        self
+    }
+
     /// What is kept of a sequence of any length.
     pub(super) const fn fixed(bytes: f64) -> Self {
         Self {

@@ -121,7 +121,7 @@ impl GraphQuery<'_> {
         ]
     }
 
-    const fn moe(&self, experts: Experts, distribution: WorkloadDistribution) -> MoeShape {
+    pub(super) const fn moe(&self, experts: Experts, distribution: WorkloadDistribution) -> MoeShape {
         let widths = self.mapping.widths();
         MoeShape {
             hidden: self.model.hidden,
@@ -137,7 +137,7 @@ impl GraphQuery<'_> {
         }
     }
 
-    fn dispatch(&self, phase: Phase, experts: Experts, way: Way) -> DispatchShape {
+    pub(super) fn dispatch(&self, phase: Phase, experts: Experts, way: Way) -> DispatchShape {
         let widths = self.mapping.widths();
         DispatchShape {
             hidden: self.model.hidden,

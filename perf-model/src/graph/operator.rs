@@ -50,6 +50,48 @@ impl Operator {
     pub(super) const MHC_POST: Self = Self("mhc_post");
     pub(super) const ATTN_NORM: Self = Self("attn_norm");
     pub(super) const FFN_NORM: Self = Self("ffn_norm");
+    pub(super) const ATTN_RES: Self = Self("attn_res");
+    pub(super) const KDA_NORM: Self = Self("kda_norm");
+    pub(super) const KDA_QKVG_GEMM: Self = Self("kda_qkvg_gemm");
+    pub(super) const KDA_BFA_GEMM: Self = Self("kda_bfa_gemm");
+    pub(super) const KDA_FB_GEMM: Self = Self("kda_fb_gemm");
+    pub(super) const KDA_CONV: Self = Self("kda_conv1d");
+    pub(super) const KDA_SCAN: Self = Self("kda_scan");
+    pub(super) const KDA_VERIFY: Self = Self("kda_verify");
+    pub(super) const KDA_FUSED_DECODE: Self = Self("kda_fused_decode");
+    pub(super) const KDA_RECURRENT: Self = Self("kda_recurrent");
+    pub(super) const KDA_ONORM: Self = Self("kda_onorm");
+    pub(super) const KDA_O_GEMM: Self = Self("kda_o_gemm");
+    pub(super) const KDA_ALL_REDUCE: Self = Self("kda_ar");
+    pub(super) const MLA_NORM: Self = Self("mla_norm");
+    pub(super) const MLA_DOWNSCALE_GEMM: Self = Self("mla_downscale_gemm");
+    pub(super) const MLA_Q_B_GEMM: Self = Self("mla_q_b_gemm");
+    pub(super) const MLA_KV_B_GEMM: Self = Self("mla_kv_b_gemm");
+    pub(super) const MLA_O_GEMM: Self = Self("mla_o_gemm");
+    pub(super) const MLA_GATE_GEMM: Self = Self("mla_gate_gemm");
+    pub(super) const MLA_GATE_MUL: Self = Self("mla_gate_mul");
+    pub(super) const MLA_ALL_REDUCE: Self = Self("mla_ar");
+    pub(super) const DENSE_GATE_UP_GEMM: Self = Self("dense_gate_up_gemm");
+    pub(super) const DENSE_ACT_GATE: Self = Self("dense_act_gate");
+    pub(super) const DENSE_DOWN_GEMM: Self = Self("dense_down_gemm");
+    pub(super) const DENSE_FFN_ALL_REDUCE: Self = Self("dense_ffn_ar");
+    pub(super) const LATENT_DOWN_GEMM: Self = Self("latent_down_gemm");
+    pub(super) const LATENT_NORM: Self = Self("latent_norm");
+    pub(super) const LATENT_UP_GEMM: Self = Self("latent_up_gemm");
+    pub(super) const SHARED_DOWN_GEMM: Self = Self("shared_down_gemm");
+    pub(super) const DRAFT_EMBEDDING: Self = Self("draft_embedding");
+    pub(super) const DRAFT_NORM: Self = Self("draft_norm");
+    pub(super) const DRAFT_DOWNSCALE_GEMM: Self = Self("draft_downscale_gemm");
+    pub(super) const DRAFT_Q_B_GEMM: Self = Self("draft_q_b_gemm");
+    pub(super) const DRAFT_QKV_GEMM: Self = Self("draft_qkv_gemm");
+    pub(super) const DRAFT_ATTENTION: Self = Self("draft_attention");
+    pub(super) const DRAFT_PROJ_GEMM: Self = Self("draft_proj_gemm");
+    pub(super) const DRAFT_GATE_UP_GEMM: Self = Self("draft_gate_up_gemm");
+    pub(super) const DRAFT_ACT_GATE: Self = Self("draft_act_gate");
+    pub(super) const DRAFT_DOWN_GEMM: Self = Self("draft_down_gemm");
+    pub(super) const DRAFT_ALL_REDUCE: Self = Self("draft_ar");
+    pub(super) const DRAFT_KV_PROJ_GEMM: Self = Self("draft_kv_proj_gemm");
+    pub(super) const DRAFT_LOGITS_GEMM: Self = Self("draft_logits_gemm");
     pub(super) const LOGITS_GEMM: Self = Self("logits_gemm");
     pub(super) const EMBEDDING_ALL_REDUCE: Self = Self("embedding_ar");
     pub(super) const ALL_REDUCE_1: Self = Self("ar_1");
@@ -73,6 +115,10 @@ pub struct OperatorName {
 
 impl fmt::Display for OperatorName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A drafting model works in one phase only.
+        if self.operator.name().starts_with("draft_") {
+            return f.write_str(self.operator.name());
+        }
         let phase = match self.phase {
             Phase::Context => "context",
             Phase::Generation => "generation",

@@ -16,6 +16,7 @@ fn a_checkpoint_weighs_what_was_published() {
         mapping: ParallelMapping::SINGLE,
         backend: Backend::Trtllm,
         system: SystemSpec::by_name("h200_sxm").unwrap(),
+        drafted: 0,
     };
     let gib = OperatorGraph::of(query).unwrap().weight_bytes() / f64::from(1 << 30);
     assert!((gib - 14.957_031_25).abs() < 1e-6, "{gib}");

@@ -160,6 +160,7 @@ impl Case {
             mapping: self.mapping_of(model),
             backend: self.backend,
             system,
+            drafted: self.drafted,
         }
     }
 }

@@ -11,7 +11,7 @@ use dgdr_perf_model::graph::{
     HyperConnectionSide, MlaBmmSide, MoeShape, MsaShape, OperatorGraph, OperatorName, Phase, TokenBasis,
     Work,
 };
-use dgdr_perf_model::operators::{ContextAttentionShape, GemmShape, GenerationAttentionShape};
+use dgdr_perf_model::operators::{ContextAttentionShape, GemmShape, GenerationAttentionShape, KdaShape};
 
 use super::golden::{Op, Sizes};
 
@@ -193,6 +193,7 @@ fn work(work: &Work) -> Op {
             .with("sinkhorn_iters", shape.sinkhorn_iterations),
         Work::ContextMsa(shape) => msa("MsaContext", shape),
         Work::GenerationMsa(shape) => msa("MsaGeneration", shape),
+        Work::KimiDelta(shape) => kimi_delta(shape),
         Work::Overlap { .. } => Op::of("Overlap"),
         Work::Fallback { .. } => Op::of("Fallback"),
         other => Op::of(&format!("{other:?}")),
@@ -319,4 +320,26 @@ fn msa(kind: &str, shape: &MsaShape) -> Op {
         .with("kv_cache_dtype", shape.kv.name())
         .with("fmha_quant_mode", shape.fmha.name())
         .with("gemm_quant_mode", shape.gemm.name())
+}
+
+fn kimi_delta(shape: &KdaShape) -> Op {
+    Op::of("Kda")
+        .with("kernel_source", shape.kernel.name())
+        .with(
+            "phase",
+            if shape.kernel.is_prompt() {
+                "context"
+            } else if shape.kernel.is_verify() {
+                "verify"
+            } else {
+                "generation"
+            },
+        )
+        .with("d_model", shape.hidden)
+        .with("d_conv", shape.conv_width)
+        .with("num_k_heads", shape.key_heads)
+        .with("head_k_dim", shape.key_dim)
+        .with("num_v_heads", shape.value_heads)
+        .with("head_v_dim", shape.value_dim)
+        .with_unless("draft_tokens", shape.draft_tokens, 0)
 }

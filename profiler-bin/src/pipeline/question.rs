@@ -139,6 +139,7 @@ impl Question {
             mapping: ParallelMapping::SINGLE,
             backend: probe.backend,
             system: self.hardware.system,
+            drafted: 0,
         })
         .map_or(Bytes::ZERO, |graph| Bytes::new(floor_count(graph.weight_bytes())))
     }

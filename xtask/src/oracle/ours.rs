@@ -73,9 +73,7 @@ impl Ours {
         } else {
             Speculation::new(load.nextn, load.nextn_accepted).map_err(text)?
         };
-        let engine = Engine::new(database, model, precision, mapping)
-            .map_err(text)?
-            .with_speculation(speculation);
+        let engine = Engine::drafting(database, model, precision, mapping, speculation).map_err(text)?;
         let run = predict(&engine, question).map_err(text)?;
         Ok(Answer {
             ttft_ms: run.ttft_ms,
