@@ -7,8 +7,10 @@ mod compressed_attention;
 mod expert_compute;
 mod gemm;
 mod linear_attention;
+mod mla;
 mod moe;
 mod quantize;
+mod sparse_attention;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,8 +38,17 @@ pub(crate) struct TableSpec {
     pub(crate) grouped: &'static [usize],
     /// Whether the order of first appearance of the outer axes' cells is kept.
     pub(crate) ordered: bool,
+    /// Which measurement stands for a coordinate that one file has several of.
+    repeated: Repeated,
     read: Columns,
     point: fn(&Rows, usize, &SystemSpec) -> Option<Point>,
+}
+
+/// Which of several measurements of a coordinate in one file stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    FirstStands,
+    LastOfAFileStands,
 }
 
 /// One measurement.
@@ -93,6 +104,8 @@ pub(crate) fn engine_tables() -> impl Iterator<Item = &'static TableSpec> {
         .chain(&expert_compute::TABLES)
         .chain(&linear_attention::TABLES)
         .chain(&compressed_attention::TABLES)
+        .chain(&mla::TABLES)
+        .chain(&sparse_attention::TABLES)
 }
 
 fn text(rows: &Rows, column: &str, row: usize) -> Part {
@@ -175,7 +188,11 @@ fn absorb(
     system: &SystemSpec,
 ) -> anyhow::Result<usize> {
     let mut added = 0;
-    for row in 0..rows.len() {
+    for position in 0..rows.len() {
+        let row = match spec.repeated {
+            Repeated::FirstStands => position,
+            Repeated::LastOfAFileStands => rows.len() - 1 - position,
+        };
         let allowed = source.kernels.as_ref();
         if allowed.is_some_and(|kernels| !kernels.contains(rows.text("kernel_source", row))) {
             continue;

@@ -9,6 +9,7 @@ mod closed_form;
 mod context_attention;
 mod curve;
 mod dispatch;
+mod dsa;
 mod dsv4;
 mod expert_compute;
 mod gemm;
@@ -18,6 +19,9 @@ mod hold;
 mod hyper_connection;
 mod linear_attention;
 mod miss;
+mod mla;
+mod mla_bmm;
+mod mla_module;
 mod moe;
 mod msa;
 mod nccl;
@@ -32,6 +36,7 @@ pub use all_to_all::{
 pub use closed_form::{PointToPoint, elementwise, embedding, point_to_point};
 pub use context_attention::{ContextAttentionCost, ContextAttentionShape, ContextTokens};
 pub use dispatch::DispatchCost;
+pub use dsa::{DsaContextCost, DsaGenerationCost};
 pub use dsv4::{ContextDsv4Cost, GenerationDsv4Cost};
 pub use expert_compute::{ExpertComputeCost, ExpertComputeShape};
 pub use gemm::{GemmCost, GemmShape};
@@ -42,6 +47,9 @@ pub use linear_attention::{
     SequenceTokens,
 };
 pub use miss::OperatorMiss;
+pub use mla::{ContextMlaCost, GenerationMlaCost};
+pub use mla_bmm::MlaBmmCost;
+pub use mla_module::{ContextMlaModuleCost, GenerationMlaModuleCost};
 pub use moe::MoeCost;
 pub use msa::{ContextMsaCost, GenerationMsaCost};
 pub use nccl::{Collective, NcclCost};

@@ -147,6 +147,15 @@ impl OperatorLatency {
             source: self.source,
         }
     }
+
+    /// One operator after the other.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            ms: self.ms + other.ms,
+            source: self.source.worse(other.source),
+        }
+    }
 }
 
 /// Which sources the milliseconds of a prediction came from.

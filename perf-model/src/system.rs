@@ -74,6 +74,16 @@ impl SystemSpec {
             .map_or(Bytes::new(0), |(_, bytes)| *bytes)
     }
 
+    /// Whether the GPU computes in a format at all.
+    pub const fn has_rate(&self, rate: ComputeRate) -> bool {
+        match rate {
+            ComputeRate::Bfloat16 => true,
+            ComputeRate::Int8 => self.int8_flops.is_some(),
+            ComputeRate::Fp8 => self.fp8_flops.is_some(),
+            ComputeRate::Fp4 => self.fp4_flops.is_some(),
+        }
+    }
+
     /// Tensor-core rate in FLOP/s; a format that the GPU lacks runs at the bfloat16 rate.
     pub fn flops(&self, rate: ComputeRate) -> f64 {
         match rate {

@@ -6,7 +6,7 @@
 
 use dgdr_perf_model::SystemSpec;
 
-use super::{Part, Point, TableSpec, text};
+use super::{Part, Point, Repeated, TableSpec, text};
 use crate::rows::{Columns, Rows};
 
 /// The tables of this folder: one, whose measurements come in one format of our days and three older ones.
@@ -56,6 +56,7 @@ const EXCHANGE: TableSpec = TableSpec {
     axes: &["sms", "tokens"],
     grouped: &[0],
     ordered: false,
+    repeated: Repeated::FirstStands,
     read: Columns {
         numbers: &[
             "ep_size",

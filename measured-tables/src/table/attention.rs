@@ -3,7 +3,7 @@
 use dgdr_perf_model::operators::roofline::{self, GenerationAttentionWork};
 use dgdr_perf_model::{KvQuant, SystemSpec};
 
-use super::{LANE, Part, Point, TableSpec, text};
+use super::{LANE, Part, Point, Repeated, TableSpec, text};
 use crate::rows::{Columns, Rows};
 
 /// The tables of this folder.
@@ -23,6 +23,7 @@ pub(super) static TABLES: [TableSpec; 2] = [
         axes: &["heads", "sequence", "batch"],
         grouped: &[0, 1, 2, 4, 5],
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: Columns {
             numbers: &[
                 "batch_size",
@@ -44,6 +45,7 @@ pub(super) static TABLES: [TableSpec; 2] = [
         axes: &["heads", "batch", "sequence"],
         grouped: &[0, 1, 3, 4],
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: Columns {
             numbers: &[
                 "batch_size",

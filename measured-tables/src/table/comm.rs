@@ -2,7 +2,7 @@
 
 use dgdr_perf_model::SystemSpec;
 
-use super::{Part, Point, TableSpec, text};
+use super::{Part, Point, Repeated, TableSpec, text};
 use crate::rows::{Columns, Rows};
 
 /// The tables of this folder.
@@ -14,6 +14,7 @@ pub(super) static TABLES: [TableSpec; 1] = [TableSpec {
     axes: &["message_size"],
     grouped: &[],
     ordered: false,
+    repeated: Repeated::FirstStands,
     read: Columns {
         numbers: &["num_gpus", "message_size"],
         texts: &["kernel_source", "backend"],
@@ -54,6 +55,7 @@ pub(crate) static NCCL_TABLE: TableSpec = TableSpec {
     axes: &["message_size"],
     grouped: &[],
     ordered: false,
+    repeated: Repeated::FirstStands,
     read: Columns {
         numbers: &["num_gpus", "message_size"],
         texts: &["op_name", "nccl_dtype", "kernel_source"],

@@ -3,7 +3,7 @@
 
 use dgdr_perf_model::SystemSpec;
 
-use super::{Part, Point, TableSpec, text};
+use super::{Part, Point, Repeated, TableSpec, text};
 use crate::rows::{Columns, Rows};
 
 const SPARSE: &str = "sparse_attention";
@@ -34,6 +34,7 @@ const fn dsv4_context(name: &'static str, file: &'static str) -> TableSpec {
         axes: CONTEXT_AXES,
         grouped: &[0, 1, 2, 3],
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: MODULE_COLUMNS,
         point: context_module,
     }
@@ -48,6 +49,7 @@ const fn dsv4_generation(name: &'static str, file: &'static str) -> TableSpec {
         axes: GENERATION_AXES,
         grouped: &[0, 1, 2],
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: MODULE_COLUMNS,
         point: generation_module,
     }
@@ -67,6 +69,7 @@ pub(super) static TABLES: [TableSpec; 9] = [
         axes: CONTEXT_AXES,
         grouped: &[1],
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: Columns {
             numbers: &["num_heads", "batch_size", "isl", "step"],
             texts: &["score_mode", "kernel_source"],
@@ -81,6 +84,7 @@ pub(super) static TABLES: [TableSpec; 9] = [
         axes: CONTEXT_AXES,
         grouped: &[0],
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: Columns {
             numbers: &["num_heads", "tp_size", "batch_size", "isl", "step"],
             texts: &["kernel_source"],
@@ -95,6 +99,7 @@ pub(super) static TABLES: [TableSpec; 9] = [
         axes: &["tokens"],
         grouped: &[],
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: Columns {
             numbers: &["num_tokens", "hc_mult", "hidden_size"],
             texts: &["op_name", "kernel_source"],
@@ -109,6 +114,7 @@ pub(super) static TABLES: [TableSpec; 9] = [
         axes: &["heads", "prefix", "tokens", "batch"],
         grouped: &[0, 1, 2],
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: MODULE_COLUMNS,
         point: msa_context,
     },
@@ -120,6 +126,7 @@ pub(super) static TABLES: [TableSpec; 9] = [
         axes: &["heads", "batch", "sequence"],
         grouped: &[0, 1],
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: MODULE_COLUMNS,
         point: msa_generation,
     },

@@ -2,7 +2,7 @@
 
 use dgdr_perf_model::SystemSpec;
 
-use super::{Part, Point, TableSpec, text};
+use super::{Part, Point, Repeated, TableSpec, text};
 use crate::rows::{Columns, Rows};
 
 /// The tables of this folder: one, measured for prefill and decode apart by SGLang, together by TensorRT-LLM.
@@ -55,6 +55,7 @@ const DEEPEP: TableSpec = TableSpec {
     axes: &["ep", "tokens"],
     grouped: &[0, 1, 5, 7, 8],
     ordered: false,
+    repeated: Repeated::FirstStands,
     read: Columns {
         numbers: &NUMBERS,
         texts: &["moe_dtype", "distribution", "kernel_source"],

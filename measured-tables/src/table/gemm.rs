@@ -3,7 +3,7 @@
 use dgdr_perf_model::operators::roofline::{self, GemmWork};
 use dgdr_perf_model::{GemmQuant, SystemSpec};
 
-use super::{Part, Point, TableSpec};
+use super::{Part, Point, Repeated, TableSpec};
 use crate::rows::{Columns, Rows};
 
 /// The tables of this folder.
@@ -15,6 +15,7 @@ pub(super) static TABLES: [TableSpec; 1] = [TableSpec {
     axes: &["n", "k", "m"],
     grouped: &[0],
     ordered: true,
+    repeated: Repeated::FirstStands,
     read: Columns {
         numbers: &["m", "n", "k"],
         texts: &["gemm_dtype", "kernel_source"],

@@ -2,7 +2,7 @@
 
 use dgdr_perf_model::SystemSpec;
 
-use super::{Part, Point, TableSpec, text};
+use super::{Part, Point, Repeated, TableSpec, text};
 use crate::rows::{Columns, Rows};
 
 const FAMILY: &str = "linear_attention";
@@ -47,6 +47,7 @@ pub(super) static TABLES: [TableSpec; 6] = [
         axes: &["batch", "tokens"],
         grouped: HIDDEN,
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: DELTA_COLUMNS,
         point: gdn_context,
     },
@@ -58,6 +59,7 @@ pub(super) static TABLES: [TableSpec; 6] = [
         axes: &["batch"],
         grouped: HIDDEN,
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: DELTA_COLUMNS,
         point: gdn_generation,
     },
@@ -78,6 +80,7 @@ pub(super) static TABLES: [TableSpec; 6] = [
         axes: &["batch", "tokens"],
         grouped: HIDDEN,
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: Columns {
             numbers: &[
                 "batch_size",
@@ -102,6 +105,7 @@ pub(super) static TABLES: [TableSpec; 6] = [
         axes: &["batch", "tokens"],
         grouped: HIDDEN,
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: DELTA_COLUMNS,
         point: kda_context,
     },
@@ -113,6 +117,7 @@ pub(super) static TABLES: [TableSpec; 6] = [
         axes: &["batch"],
         grouped: HIDDEN,
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: DELTA_COLUMNS,
         point: kda_generation,
     },
@@ -124,6 +129,7 @@ pub(super) static TABLES: [TableSpec; 6] = [
         axes: &["batch", "tokens"],
         grouped: HIDDEN,
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: DELTA_COLUMNS,
         point: kda_verify,
     },

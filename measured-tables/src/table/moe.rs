@@ -2,7 +2,7 @@
 
 use dgdr_perf_model::SystemSpec;
 
-use super::{Part, Point, TableSpec, text};
+use super::{Part, Point, Repeated, TableSpec, text};
 use crate::rows::{Columns, Rows};
 
 /// The tables of this folder.
@@ -34,6 +34,7 @@ const EXPERTS: TableSpec = TableSpec {
     axes: &["moe_tp", "moe_ep", "tokens"],
     grouped: &[0, 2, 3, 4, 5],
     ordered: false,
+    repeated: Repeated::FirstStands,
     read: Columns {
         numbers: &[
             "num_tokens",

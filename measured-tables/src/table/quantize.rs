@@ -2,7 +2,7 @@
 
 use dgdr_perf_model::SystemSpec;
 
-use super::{Point, TableSpec, text};
+use super::{Point, Repeated, TableSpec, text};
 use crate::rows::{Columns, Rows};
 
 const SCALE_COLUMNS: Columns = Columns {
@@ -20,6 +20,7 @@ pub(super) static TABLES: [TableSpec; 2] = [
         axes: &["m", "k"],
         grouped: &[],
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: SCALE_COLUMNS,
         point: scale,
     },
@@ -31,6 +32,7 @@ pub(super) static TABLES: [TableSpec; 2] = [
         axes: &["m", "k"],
         grouped: &[],
         ordered: false,
+        repeated: Repeated::FirstStands,
         read: SCALE_COLUMNS,
         point: scale,
     },

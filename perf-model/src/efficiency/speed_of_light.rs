@@ -3,9 +3,15 @@
 use dgdr_units::real;
 use serde::{Deserialize, Serialize};
 
-use crate::graph::Work;
-use crate::operators::roofline::{self, ContextAttentionWork, GemmWork, GenerationAttentionWork};
+use crate::graph::{
+    ContextMlaModuleShape, ContextMlaShape, GenerationMlaModuleShape, GenerationMlaShape, Work,
+};
+use crate::operators::roofline::{
+    self, ContextAttentionWork, DsaWork, GemmWork, GenerationAttentionWork, MlaBmmWork, MlaContextWork,
+    MlaGenerationWork,
+};
 use crate::operators::{Collective, ContextAttentionShape, ContextTokens, SequenceTokens, StepShape};
+use crate::quant::KvQuant;
 use crate::system::SystemSpec;
 
 /// What a kernel waits for.
@@ -41,17 +47,20 @@ impl Subject {
             Work::Elementwise { .. }
             | Work::Embedding { .. }
             | Work::PointToPoint { .. }
-            | Work::ContextMla(_)
-            | Work::GenerationMla(_)
-            | Work::ContextMlaModule(_)
-            | Work::GenerationMlaModule(_)
-            | Work::MlaBmm(_)
             // Chosen only where it was measured.
             | Work::AllToAll(_)
-            | Work::ContextDsa { .. }
-            | Work::GenerationDsa { .. }
             | Work::Overlap { .. }
             | Work::Fallback { .. } => return None,
+            Work::ContextMla(shape) => (
+                "context_mla",
+                format!("{}, kv {}", shape.fmha.name(), shape.kv.name()),
+            ),
+            Work::GenerationMla(shape) => ("generation_mla", format!("kv {}", shape.kv.name())),
+            Work::ContextMlaModule(shape) => ("context_mla_module", shape.gemm.name().to_owned()),
+            Work::GenerationMlaModule(shape) => ("generation_mla_module", shape.gemm.name().to_owned()),
+            Work::MlaBmm(shape) => ("mla_bmm", shape.quant.name().to_owned()),
+            Work::ContextDsa { shape, .. } => ("context_dsa", shape.gemm.name().to_owned()),
+            Work::GenerationDsa { shape, .. } => ("generation_dsa", shape.gemm.name().to_owned()),
             Work::Gemm(shape) => ("gemm", shape.quant.name().to_owned()),
             Work::ContextAttention(shape) | Work::SplitContextAttention { shape, .. } => (
                 "context_attention",
@@ -154,6 +163,37 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
                 kv: shape.kv,
             },
         ),
+        Work::ContextMla(ContextMlaShape { heads, kv, fmha, .. })
+        | Work::ContextMlaModule(ContextMlaModuleShape { heads, kv, fmha, .. }) => {
+            let work = MlaContextWork {
+                batch: step.batch,
+                sequence: step.sequence,
+                heads: u64::from(*heads),
+                kv: *kv,
+                fmha: *fmha,
+            };
+            share_after_prefix(step) * roofline::mla_context(system, work)
+        }
+        Work::GenerationMla(GenerationMlaShape { heads, kv }) => {
+            roofline::mla_generation(system, decoded(*heads, *kv, step))
+        }
+        Work::GenerationMlaModule(GenerationMlaModuleShape { heads, kv, gemm }) => {
+            roofline::mla_generation_module(system, decoded(*heads, *kv, step), *gemm)
+        }
+        Work::MlaBmm(shape) => roofline::mla_bmm(
+            system,
+            MlaBmmWork {
+                tokens,
+                heads: u64::from(shape.heads),
+                quant: shape.quant,
+            },
+        ),
+        Work::ContextDsa { shape, .. } => {
+            roofline::dsa_context(system, DsaWork::context(shape, step.context_tokens()))
+        }
+        Work::GenerationDsa { shape, .. } => {
+            roofline::dsa_generation(system, DsaWork::generation(shape, step.generation_tokens()))
+        }
         Work::ContextDsv4(shape) => {
             roofline::context_dsv4(system, shape, [step.prefix, step.new_tokens, step.batch])
         }
@@ -177,13 +217,6 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
         | Work::AllReduce { .. }
         | Work::Collective { .. }
         | Work::PointToPoint { .. }
-        | Work::ContextMla(_)
-        | Work::GenerationMla(_)
-        | Work::ContextMlaModule(_)
-        | Work::GenerationMlaModule(_)
-        | Work::MlaBmm(_)
-        | Work::ContextDsa { .. }
-        | Work::GenerationDsa { .. }
         | Work::Dispatch(_)
         | Work::AllToAll(_)
         | Work::Overlap { .. }
@@ -210,6 +243,21 @@ fn prefill_attention(system: &SystemSpec, shape: &ContextAttentionShape, tokens:
                 fmha: shape.fmha,
             },
         )
+}
+
+/// The share of a prefill's causal triangle that its cached prefix did not pay yet.
+fn share_after_prefix(step: &StepShape) -> f64 {
+    let (full, prefix) = (real(step.sequence), real(step.prefix));
+    (full * full - prefix * prefix) / (full * full)
+}
+
+fn decoded(heads: u32, kv: KvQuant, step: &StepShape) -> MlaGenerationWork {
+    MlaGenerationWork {
+        batch: step.batch,
+        sequence: step.sequence,
+        heads: u64::from(heads),
+        kv,
+    }
 }
 
 /// Milliseconds between GPUs.

@@ -3,10 +3,11 @@
 use crate::efficiency::{GapPolicy, RooflineCost};
 use crate::graph::{GraphOperator, Operator, Repeats, TokenBasis, TokenShare, Work};
 use crate::operators::{
-    self, AllReduceCost, AllToAllCost, ContextAttentionCost, ContextDsv4Cost, ContextMsaCost, DispatchCost,
-    ExpertComputeCost, GdnCost, GemmCost, GenerationAttentionCost, GenerationDsv4Cost, GenerationMsaCost,
-    HyperConnectionCost, KdaCost, Mamba2Cost, MoeCost, NcclCost, OperatorMiss, PointToPoint, SequenceTokens,
-    StepShape,
+    self, AllReduceCost, AllToAllCost, ContextAttentionCost, ContextDsv4Cost, ContextMlaCost,
+    ContextMlaModuleCost, ContextMsaCost, DispatchCost, DsaContextCost, DsaGenerationCost, ExpertComputeCost,
+    GdnCost, GemmCost, GenerationAttentionCost, GenerationDsv4Cost, GenerationMlaCost,
+    GenerationMlaModuleCost, GenerationMsaCost, HyperConnectionCost, KdaCost, Mamba2Cost, MlaBmmCost,
+    MoeCost, NcclCost, OperatorMiss, PointToPoint, SequenceTokens, StepShape,
 };
 use crate::provenance::OperatorLatency;
 use crate::system::SystemSpec;
@@ -39,6 +40,13 @@ enum Cost {
         ranks: u32,
     },
     GenerationAttention(GenerationAttentionCost),
+    ContextMla(ContextMlaCost),
+    GenerationMla(GenerationMlaCost),
+    ContextMlaModule(ContextMlaModuleCost),
+    GenerationMlaModule(GenerationMlaModuleCost),
+    MlaBmm(MlaBmmCost),
+    ContextDsa(DsaContextCost),
+    GenerationDsa(DsaGenerationCost),
     ContextDsv4(ContextDsv4Cost),
     GenerationDsv4(GenerationDsv4Cost),
     ContextMsa(ContextMsaCost),
@@ -98,6 +106,12 @@ impl BoundOperator {
             Cost::ContextAttention(_)
             | Cost::SplitContextAttention { .. }
             | Cost::GenerationAttention(_)
+            | Cost::ContextMla(_)
+            | Cost::GenerationMla(_)
+            | Cost::ContextMlaModule(_)
+            | Cost::GenerationMlaModule(_)
+            | Cost::ContextDsa(_)
+            | Cost::GenerationDsa(_)
             | Cost::ContextDsv4(_)
             | Cost::GenerationDsv4(_)
             | Cost::ContextMsa(_)
@@ -106,6 +120,7 @@ impl BoundOperator {
             | Cost::Gemm(_)
             | Cost::Moe(_)
             | Cost::Dispatch(_)
+            | Cost::MlaBmm(_)
             | Cost::HyperConnection(_)
             | Cost::GatedDelta(_)
             | Cost::Mamba2(_)
@@ -149,6 +164,13 @@ impl BoundOperator {
             Cost::ContextAttention(cost) => cost.latency(step.context_tokens()),
             Cost::SplitContextAttention { cost, ranks } => cost.split_latency(step.context_tokens(), *ranks),
             Cost::GenerationAttention(cost) => cost.latency(step.generation_tokens()),
+            Cost::ContextMla(cost) => cost.latency(step.context_tokens()),
+            Cost::GenerationMla(cost) => cost.latency(step.generation_tokens()),
+            Cost::ContextMlaModule(cost) => cost.latency(step.context_tokens()),
+            Cost::GenerationMlaModule(cost) => cost.latency(step.generation_tokens()),
+            Cost::MlaBmm(cost) => Ok(cost.latency(tokens)),
+            Cost::ContextDsa(cost) => cost.latency(step.context_tokens()),
+            Cost::GenerationDsa(cost) => cost.latency(step.generation_tokens()),
             Cost::ContextDsv4(cost) => cost.latency(step.context_tokens()),
             Cost::GenerationDsv4(cost) => cost.latency(step.generation_tokens()),
             Cost::ContextMsa(cost) => cost.latency(step.context_tokens()),
@@ -231,13 +253,15 @@ impl Cost {
             Work::Dispatch(shape) => Self::Dispatch(database.dispatch(*shape)?),
             Work::AllToAll(shape) => Self::AllToAll(database.all_to_all(*shape)?),
             Work::ExpertCompute(shape) => Self::ExpertCompute(database.expert_compute(*shape)?),
-            Work::ContextMla(shape) => return Err(database.not_yet("context_mla", shape)),
-            Work::GenerationMla(shape) => return Err(database.not_yet("generation_mla", shape)),
-            Work::ContextMlaModule(shape) => return Err(database.not_yet("mla_context_module", shape)),
-            Work::GenerationMlaModule(shape) => return Err(database.not_yet("mla_generation_module", shape)),
-            Work::MlaBmm(shape) => return Err(database.not_yet("mla_bmm", shape)),
-            Work::ContextDsa { shape, .. } => return Err(database.not_yet("dsa_context_module", shape)),
-            Work::GenerationDsa { shape, .. } => return Err(database.not_yet("dsa_generation_module", shape)),
+            Work::ContextMla(shape) => Self::ContextMla(database.context_mla(*shape)?),
+            Work::GenerationMla(shape) => Self::GenerationMla(database.generation_mla(*shape)?),
+            Work::ContextMlaModule(shape) => Self::ContextMlaModule(database.context_mla_module(*shape)?),
+            Work::GenerationMlaModule(shape) => {
+                Self::GenerationMlaModule(database.generation_mla_module(*shape)?)
+            }
+            Work::MlaBmm(shape) => Self::MlaBmm(database.mla_bmm(*shape)?),
+            Work::ContextDsa { shape, .. } => Self::ContextDsa(database.dsa_context(*shape)?),
+            Work::GenerationDsa { shape, .. } => Self::GenerationDsa(database.dsa_generation(*shape)?),
             Work::Overlap { first, second } => Self::Overlap {
                 first: bind_all(database, first)?,
                 second: bind_all(database, second)?,
@@ -276,10 +300,7 @@ fn sum(
         .iter()
         .try_fold(OperatorLatency::ZERO, |total, operator| {
             let part = operator.latency(system, step)?.times(operator.repeats.times);
-            Ok(OperatorLatency {
-                ms: total.ms + part.ms,
-                source: total.source.worse(part.source),
-            })
+            Ok(total.plus(part))
         })
 }
 

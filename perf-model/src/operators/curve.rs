@@ -31,6 +31,14 @@ pub(super) fn fraction(low: u64, coordinate: u64, high: u64) -> f64 {
     (real(coordinate) - real(low)) / (real(high) - real(low))
 }
 
+/// A measured point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    pub(super) key: u64,
+    /// Milliseconds.
+    pub(super) ms: f64,
+}
+
 /// Measured points along one axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Curve {
@@ -78,18 +86,27 @@ impl Curve {
         }
     }
 
+    /// The first or the last point, whichever is on the side of `coordinate`.
+    pub(super) fn end_near(&self, coordinate: u64) -> Point {
+        let position = if coordinate < self.keys[0] {
+            0
+        } else {
+            self.keys.len() - 1
+        };
+        Point {
+            key: self.keys[position],
+            ms: self.ms[position],
+        }
+    }
+
     /// Linear between points; beyond them, proportional to the coordinate from the nearest end. `axis` names what the
     /// coordinate is.
     pub(super) fn proportional(&self, axis: Axis, coordinate: u64) -> OperatorLatency {
         self.inside(coordinate).unwrap_or_else(|| {
-            let end = if coordinate < self.keys[0] {
-                0
-            } else {
-                self.keys.len() - 1
-            };
+            let end = self.end_near(coordinate);
             OperatorLatency {
-                ms: self.ms[end] * real(coordinate) / real(self.keys[end]),
-                source: Source::extrapolated(axis, self.keys[end], coordinate),
+                ms: end.ms * real(coordinate) / real(end.key),
+                source: Source::extrapolated(axis, end.key, coordinate),
             }
         })
     }

@@ -1,7 +1,9 @@
 //! Why an operator has no cost.
 
+use std::sync::Arc;
+
 use crate::SystemSpec;
-use crate::tables::{Directory, PackedFile, TableError};
+use crate::tables::{Directory, Grid, PackedFile, TableError};
 
 /// An operator that the measurements do not cover.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +39,10 @@ pub enum OperatorMiss {
 }
 
 /// Key columns of names, besides the formats.
-const TEXT_COLUMNS: [&str; 5] = [
+const TEXT_COLUMNS: [&str; 7] = [
     "op_name",
+    "architecture",
+    "kernel",
     "distribution",
     "kernel_source",
     "comm_backend",
@@ -78,6 +82,20 @@ impl Measured<'_> {
                 measured_on: self.label(),
                 available: "nothing".to_owned(),
             })
+    }
+
+    /// The slice of a table whose key is `words`; none where it has no such slice.
+    pub(super) fn grid(
+        &self,
+        operator: &'static str,
+        words: &[&str],
+    ) -> Result<Option<Arc<Grid>>, OperatorMiss> {
+        let directory = self.directory(operator)?;
+        let key: Option<Vec<u32>> = words.iter().map(|word| directory.word(word)).collect();
+        let Some(slice) = key.and_then(|key| directory.find(&key)) else {
+            return Ok(None);
+        };
+        Ok(Some(self.file.grid(directory, slice)?))
     }
 
     pub(crate) fn not_measured(&self, operator: &'static str, wanted: String) -> OperatorMiss {

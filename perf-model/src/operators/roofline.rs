@@ -3,11 +3,13 @@
 //!
 //! Formulas: those of AIConfigurator 0.12.
 
+mod dsa;
 mod dsv4;
 mod experts;
 mod hyper_connection;
 mod linear_attention;
 mod links;
+mod mla;
 mod msa;
 
 use dgdr_units::real;
@@ -15,11 +17,16 @@ use dgdr_units::real;
 use crate::quant::ComputeRate;
 use crate::{FmhaQuant, GemmQuant, KvQuant, SystemSpec};
 
+pub use dsa::{DsaDimensions, DsaWork, dsa_context, dsa_generation};
 pub use dsv4::{context_dsv4, generation_dsv4};
 pub use experts::moe;
 pub use hyper_connection::hyper_connection;
 pub use linear_attention::{gated_delta, kimi_delta, mamba2};
 pub use links::{all_reduce, exchange};
+pub use mla::{
+    MlaBmmWork, MlaContextWork, MlaGenerationWork, mla_bmm, mla_context, mla_generation,
+    mla_generation_module,
+};
 pub use msa::{context_msa, generation_msa};
 
 /// A matrix multiplication `m×k · k×n`.

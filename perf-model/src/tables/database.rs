@@ -1,5 +1,7 @@
 //! The measured kernels of one system and engine.
 
+mod latent_attention;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -329,10 +331,6 @@ impl PerfDatabase {
     /// exchange was not measured, or where the experts were not.
     pub fn exchange_library(&self, experts: &ExpertComputeShape) -> Option<ExchangeLibrary> {
         ExchangeLibrary::choose(self.engine(), experts)
-    }
-
-    pub(crate) fn not_yet(&self, operator: &'static str, wanted: &impl std::fmt::Debug) -> OperatorMiss {
-        self.engine().not_measured(operator, format!("{wanted:?}"))
     }
 
     /// Engines and versions, other than these tables' own, that a table was merged from, the preferred one first.
