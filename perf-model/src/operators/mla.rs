@@ -97,8 +97,7 @@ impl ContextMlaCost {
 
     /// Latency of one layer.
     ///
-    /// With context parallelism a GPU takes one chunk from the beginning of the prompt and one from its end, so that
-    /// all have the same work; both are priced as prefills after what comes before them.
+    /// Where prompts are split, both pieces of a rank are priced as prefills after what comes before them.
     ///
     /// # Errors
     /// [`OperatorMiss::OutOfReach`] for no tokens or no requests.
@@ -111,27 +110,14 @@ impl ContextMlaCost {
         if self.shape.context_parallel <= 1 {
             return self.latent.latency(tokens).ok_or_else(out_of_reach);
         }
-        let [first, last] =
-            zigzag(tokens, self.shape.context_parallel).map(|chunk| self.latent.latency(chunk));
+        let [first, last] = tokens
+            .pieces(self.shape.context_parallel)
+            .map(|piece| self.latent.latency(piece));
         match (first, last) {
             (Some(first), Some(last)) => Ok(first.plus(last)),
             _ => Err(out_of_reach()),
         }
     }
-}
-
-/// The two chunks of a prompt that one of `gpus` computes.
-fn zigzag(tokens: ContextTokens, gpus: u32) -> [ContextTokens; 2] {
-    let chunk = tokens.new_tokens.div_ceil(2 * u64::from(gpus)).max(1);
-    let after = |prefix: u64| ContextTokens {
-        new_tokens: chunk,
-        prefix,
-        ..tokens
-    };
-    [
-        after(tokens.prefix),
-        after(tokens.prefix + tokens.new_tokens.saturating_sub(chunk)),
-    ]
 }
 
 impl GenerationMlaShape {
