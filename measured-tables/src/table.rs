@@ -236,3 +236,6 @@ fn position(words: &[String], text: &str) -> anyhow::Result<u32> {
         .with_context(|| format!("`{text}` got lost"))?;
     Ok(u32::try_from(position)?)
 }
+
+#[cfg(test)]
+mod tests;

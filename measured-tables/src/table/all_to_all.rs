@@ -9,7 +9,7 @@ use dgdr_perf_model::SystemSpec;
 use super::{Part, Point, Repeated, TableSpec, text};
 use crate::rows::{Columns, Rows};
 
-/// The tables of this folder: one, whose measurements come in one format of our days and three older ones.
+/// One table, whose measurements come in files of a current form and of three older ones.
 pub(super) static TABLES: [TableSpec; 6] = [
     EXCHANGE,
     TableSpec {

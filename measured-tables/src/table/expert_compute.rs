@@ -5,7 +5,7 @@ use dgdr_perf_model::SystemSpec;
 use super::{Part, Point, Repeated, TableSpec, text};
 use crate::rows::{Columns, Rows};
 
-/// The tables of this folder: one, measured for prefill and decode apart by SGLang, together by TensorRT-LLM.
+/// One table, which SGLang measures for prefill and decode apart and TensorRT-LLM for both at once.
 pub(super) static TABLES: [TableSpec; 4] = [
     TableSpec {
         file: "wideep_context_moe_perf.parquet",
@@ -98,7 +98,7 @@ fn tensorrt_generation(rows: &Rows, row: usize, _: &SystemSpec) -> Option<Point>
     tensorrt(rows, row, "generation")
 }
 
-/// SGLang spells its kernel as vLLM does not.
+/// Keys name DeepEP's experts as the reference's newer files do; these older ones spell them otherwise.
 fn deepep(rows: &Rows, row: usize, phase: &str) -> Option<Point> {
     let kernel = Part::Text("deepep_moe".to_owned());
     point(rows, row, [kernel, Part::Text(phase.to_owned())], "num_experts")

@@ -141,3 +141,25 @@ impl Grid {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+
+    use super::Grid;
+
+    #[test]
+    fn two_grids_add_up_where_both_were_measured() {
+        let there = Grid::of(&[&[12, 20], &[1, 2, 8]], |at| {
+            (at != [20, 8]).then(|| f64::from(at[1]))
+        });
+        let back = Grid::of(&[&[20], &[1, 2, 4, 8]], |at| Some(0.5 * f64::from(at[1])));
+        let both = there.sum(&back);
+        assert_eq!(both.axes(), there.axes());
+        let found: Vec<Option<f64>> = (0..both.cells()).map(|cell| both.latency(cell)).collect();
+        assert_eq!(found[..3], [None; 3]);
+        assert_relative_eq!(found[3].unwrap(), 1.5, max_relative = 1e-8);
+        assert_relative_eq!(found[4].unwrap(), 3.0, max_relative = 1e-8);
+        assert_eq!(found[5], None);
+    }
+}
