@@ -119,3 +119,26 @@ impl Directory {
         self.places[slice]
     }
 }
+
+#[cfg(test)]
+impl Directory {
+    /// A directory without blocks, of ascending keys.
+    pub(crate) fn of_keys(columns: &[&str], words: &[&str], keys: &[&[u32]]) -> Self {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Self {
+            columns: texts(columns),
+            axes: Vec::new(),
+            lanes: Vec::new(),
+            sources: Vec::new(),
+            words: texts(words),
+            keys: keys.concat(),
+            places: vec![
+                Place {
+                    block: 0,
+                    position: 0
+                };
+                keys.len()
+            ],
+        }
+    }
+}

@@ -172,3 +172,49 @@ fn point(grid: &Grid, at: [u32; 3]) -> Option<f64> {
         })?;
     grid.latency(cell)
 }
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+
+    use super::{TopK, TopKExcess, by_batch, point};
+    use crate::tables::Grid;
+
+    /// Over (prefix, new tokens, sequences); the selection of 64 tokens after 100 was not measured.
+    fn grid(scale: f64) -> Grid {
+        Grid::of(&[&[0, 100], &[1, 64], &[1, 8]], |at| {
+            let [prefix, tokens, batch] = [at[0], at[1], at[2]].map(f64::from);
+            (at[..2] != [100, 64]).then_some(scale * (prefix / 100.0 + tokens + 10.0 * batch))
+        })
+    }
+
+    #[test]
+    fn an_excess_is_interpolated_and_held_at_the_ends() {
+        let (flat, real) = (grid(3.0), grid(1.0));
+        let excess = |at| Some((point(&flat, at)? - point(&real, at)?).max(0.0));
+        let batches = by_batch(&flat, &excess).unwrap();
+        let excess = TopKExcess { batches };
+        let close = |at, ms: f64| assert_relative_eq!(excess.ms(at), ms, max_relative = 1e-6);
+        close([0, 1, 1], 22.0);
+        close([50, 1, 1], 23.0);
+        close([900, 1, 1], 24.0);
+        close([0, 1, 4], 22.0 + 140.0 * 3.0 / 7.0);
+        close([0, 900, 900], 2.0 * 144.0);
+        // After 100 tokens only the selection of one was measured; of 64, what there is stands for all prefixes.
+        close([100, 64, 8], 2.0 * 144.0);
+    }
+
+    #[test]
+    fn a_selection_is_the_nearest_measured_one_and_never_beyond() {
+        let real = grid(1.0);
+        let top_k = TopK {
+            batches: by_batch(&real, &|at| point(&real, at)).unwrap(),
+        };
+        let close = |at, ms: f64| assert_relative_eq!(top_k.ms(at).unwrap(), ms, max_relative = 1e-6);
+        close([0, 1, 1], 11.0);
+        close([50, 30, 4], 11.5);
+        close([0, 40, 5], 144.0);
+        close([0, 64, 900], 144.0);
+        assert_eq!(top_k.ms([0, 65, 1]), None);
+    }
+}

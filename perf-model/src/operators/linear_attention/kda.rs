@@ -245,3 +245,6 @@ const fn rounded_to_even(dividend: u64, divisor: u64) -> u64 {
         quotient
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,3 +161,31 @@ fn roofline(system: &SystemSpec, shape: &Dsv4Shape, span: Span, fmha: FmhaQuant)
         + rotary;
     seconds.max(bytes / system.memory_bandwidth) * 1000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Entries, entry_pairs, recent_pairs};
+
+    /// What each new token sees, added up one by one.
+    fn counted(prefix: u64, tokens: u64, seen: impl Fn(u64) -> u64) -> u64 {
+        (prefix + 1..=prefix + tokens).map(seen).sum()
+    }
+
+    proptest! {
+        #[test]
+        fn pairs_are_what_each_token_sees(
+            prefix in 0_u64..600, tokens in 0_u64..600, window in 1_u64..400, ratio in 1_u64..130, most in 0_u64..40,
+        ) {
+            prop_assert_eq!(
+                recent_pairs(prefix, tokens, window),
+                counted(prefix, tokens, |token| token.min(window))
+            );
+            prop_assert_eq!(
+                entry_pairs(prefix, tokens, Entries { ratio, most }),
+                counted(prefix, tokens, |token| (token / ratio).min(most))
+            );
+        }
+    }
+}
