@@ -14,6 +14,7 @@ mod schedule;
 mod stages;
 
 use crate::backend::Backend;
+use crate::efficiency::GapPolicy;
 use crate::error::PerfModelError;
 use crate::graph::{GraphOperator, GraphQuery, OperatorGraph};
 use crate::mapping::ParallelMapping;
@@ -160,7 +161,7 @@ pub(crate) fn measured_latencies(
 /// What can be said of a worker without binding it.
 #[derive(Debug)]
 pub(crate) struct Survey {
-    /// Every operator that has no measured data, prefill first.
+    /// Every operator that measured tables lack, prefill first; none without any tables.
     pub(crate) missing: Vec<PerfModelError>,
     /// Bytes that one GPU holds before anything is served: weights, communication buffers, runtime.
     pub(crate) resident: f64,
@@ -188,10 +189,12 @@ impl Survey {
         .with_experts();
         let graph = OperatorGraph::of(query)?;
         let resident = footprint::MemoryModel::new(query, &graph)?.resident();
-        Ok(Self {
-            missing: plan::missing(database, &graph),
-            resident,
-        })
+        let missing = if database.is_measured() {
+            plan::missing(&database.clone().with_gaps(GapPolicy::Refuse), &graph)
+        } else {
+            Vec::new()
+        };
+        Ok(Self { missing, resident })
     }
 }
 
