@@ -138,7 +138,7 @@ fn topics(database: &PerfDatabase, subject: &Subject, bound: Bound) -> [Topic; 6
 }
 
 /// The graphs of all known models on all mappings that they allow.
-fn graphs(database: &PerfDatabase) -> impl Iterator<Item = OperatorGraph> {
+pub(super) fn graphs(database: &PerfDatabase) -> impl Iterator<Item = OperatorGraph> {
     let mappings = WIDTHS.into_iter().flat_map(|width| {
         [
             ParallelMapping::tp(width),
@@ -166,7 +166,7 @@ fn graphs(database: &PerfDatabase) -> impl Iterator<Item = OperatorGraph> {
 }
 
 /// An operator, or those that it is made of.
-fn leaves(operator: &GraphOperator) -> Vec<&GraphOperator> {
+pub(super) fn leaves(operator: &GraphOperator) -> Vec<&GraphOperator> {
     let parts = operator.work.parts();
     if parts.is_empty() {
         vec![operator]

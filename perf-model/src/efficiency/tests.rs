@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use approx::assert_relative_eq;
 use proptest::prelude::*;
 
@@ -285,4 +287,29 @@ fn the_embedded_curves_cover_every_generation() {
             );
         }
     }
+}
+
+#[test]
+fn a_subject_is_named_as_the_table_that_measures_it() {
+    let mut tables = BTreeSet::new();
+    let mut kinds = BTreeSet::new();
+    for name in ["h200_sxm", "b200_sxm"] {
+        for backend in Backend::ALL {
+            let database = PerfDatabase::embedded(system(name), backend, None).unwrap();
+            tables.extend(database.tables().map(str::to_owned));
+            for graph in super::learn::graphs(&database) {
+                for operator in graph
+                    .context
+                    .iter()
+                    .chain(&graph.generation)
+                    .flat_map(super::learn::leaves)
+                {
+                    kinds.extend(Subject::of(&operator.work).map(|subject| subject.kind));
+                }
+            }
+        }
+    }
+    assert!(kinds.len() > 10, "{kinds:?}");
+    let unknown: Vec<_> = kinds.iter().filter(|kind| !tables.contains(**kind)).collect();
+    assert!(unknown.is_empty(), "{unknown:?} are none of {tables:?}");
 }

@@ -333,6 +333,11 @@ impl PerfDatabase {
         ExchangeLibrary::choose(self.engine(), experts)
     }
 
+    /// Names of the tables, those of NCCL included.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.tables.engine.tables().chain(self.tables.nccl.tables())
+    }
+
     /// Engines and versions, other than these tables' own, that a table was merged from, the preferred one first.
     pub fn donors(&self, table: &str) -> Vec<String> {
         let own = format!("{} {}", self.backend(), self.version());
