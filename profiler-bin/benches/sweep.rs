@@ -9,8 +9,9 @@ use std::num::NonZeroU32;
 use criterion::{Criterion, criterion_group, criterion_main};
 use dgdr_perf_model::Backend;
 use dgdr_profiler::hardware::{Hardware, HardwareWish};
+use dgdr_profiler::kernel_tables::KernelTables;
 use dgdr_profiler::model_source::{ModelQuery, find_model};
-use dgdr_profiler::pipeline::comparison::simulate;
+use dgdr_profiler::pipeline::comparison::{EngineTables, simulate};
 use dgdr_profiler::pipeline::question::Question;
 use dgdr_profiler::progress::Progress;
 use dgdr_sweep_planner::{Goal, Picking, SearchSpace, Serving, Sla, Workload};
@@ -41,10 +42,15 @@ fn question() -> Question {
 fn dense_sweep(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let question = question();
+    let tables = KernelTables::default();
+    let engine_tables = EngineTables {
+        source: &tables,
+        version: None,
+    };
     criterion.bench_function("dense_sweep_qwen3_32b_h200_trtllm", |bencher| {
         bencher.iter(|| {
             runtime
-                .block_on(simulate(&question, None, &Progress::hidden()))
+                .block_on(simulate(&question, engine_tables, &Progress::hidden()))
                 .unwrap()
         });
     });

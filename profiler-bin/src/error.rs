@@ -64,6 +64,14 @@ pub enum ProfilerError {
         /// What is zero.
         what: &'static str,
     },
+    /// A folder of measurements cannot be used.
+    #[error("--systems-dir {}: {problem}", folder.display())]
+    Tables {
+        /// The folder, or the file in it.
+        folder: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A prediction cannot be made.
     #[error(transparent)]
     PerfModel(#[from] PerfModelError),
@@ -155,6 +163,7 @@ impl ProfilerError {
             | Self::Hardware(_)
             | Self::ModelSource(_)
             | Self::Model { .. }
+            | Self::Tables { .. }
             | Self::PerfModel(_)
             | Self::Planner(_)
             | Self::RunUnreadable { .. }
@@ -178,6 +187,7 @@ impl ProfilerError {
             Self::Hardware(_) => "unknown-hardware",
             Self::ModelSource(_) => "model-not-found",
             Self::Model { .. } => "invalid-model",
+            Self::Tables { .. } => "tables-unreadable",
             Self::PerfModel(_) => "no-prediction",
             Self::Planner(_) => "invalid-question",
             Self::Infeasible { .. } => "infeasible",

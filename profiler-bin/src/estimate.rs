@@ -13,6 +13,7 @@ use dgdr_units::{Milliseconds, real};
 use serde::Serialize;
 
 use crate::error::ProfilerError;
+use crate::kernel_tables::KernelTables;
 use crate::model_source::{ModelQuery, find_model};
 
 pub use point::{CheckedPoint, EstimateMode, EstimatePoint, Kind, backend};
@@ -73,15 +74,15 @@ pub struct Estimator {
     models: BTreeMap<(String, Option<std::path::PathBuf>), ModelSpec>,
     databases: BTreeMap<(&'static str, Backend, Option<String>), PerfDatabase>,
     engines: BTreeMap<EngineKey, Engine>,
+    tables: KernelTables,
 }
 
 impl Estimator {
-    /// Nothing known yet.
-    pub const fn new() -> Self {
+    /// Nothing known yet but where kernels were measured.
+    pub fn new(tables: KernelTables) -> Self {
         Self {
-            models: BTreeMap::new(),
-            databases: BTreeMap::new(),
-            engines: BTreeMap::new(),
+            tables,
+            ..Self::default()
         }
     }
 
@@ -91,7 +92,7 @@ impl Estimator {
     /// [`ProfilerError`] for a question that makes no sense, an unknown model, system or version, or a prediction
     /// without data.
     pub fn answer(&mut self, point: &EstimatePoint) -> Result<Prediction, ProfilerError> {
-        let checked = point.check()?;
+        let checked = point.check(&self.tables)?;
         let engine = self.engine(&checked)?;
         let parts = match checked.kind {
             Kind::StaticContext => static_context(&engine, &checked)?,
@@ -130,10 +131,11 @@ impl Estimator {
         let database_key = (point.system.name, point.backend, point.backend_version.clone());
         let database = match self.databases.entry(database_key) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(new) => new.insert(
-                PerfDatabase::available(point.system, point.backend, point.backend_version.as_deref())
-                    .map_err(dgdr_perf_model::PerfModelError::from)?,
-            ),
+            std::collections::btree_map::Entry::Vacant(new) => new.insert(self.tables.database(
+                point.system,
+                point.backend,
+                point.backend_version.as_deref(),
+            )?),
         };
         let precision = Precision::infer_with(&model, database, point.precision)?;
         let key = (

@@ -9,6 +9,9 @@ use dgdr_types::GpuSku;
 use dgdr_units::{Bytes, Gpus};
 use serde::Serialize;
 
+use crate::error::ProfilerError;
+use crate::kernel_tables::KernelTables;
+
 pub use local::{LocalGpus, discover};
 
 /// The driver's tool that lists the GPUs of a machine.
@@ -24,10 +27,12 @@ const MIB: u64 = 1 << 20;
 const SAME_MEMORY: f64 = 0.08;
 
 /// What a request says about hardware; anything may be left open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct HardwareWish<'a> {
     /// GPU system, for example `h200_sxm`.
     pub system: Option<&'a str>,
+    /// Where systems are described; none for the built-in descriptions.
+    pub tables: Option<&'a KernelTables>,
     /// GPUs of one node.
     pub gpus_per_node: Option<NonZeroU32>,
     /// GPUs that may be used.
@@ -110,14 +115,14 @@ impl Hardware {
     ///
     /// # Errors
     /// [`HardwareError::UnknownSystem`] with what is known.
-    pub fn resolve(wish: HardwareWish<'_>, local: Option<LocalSystem>) -> Result<Self, HardwareError> {
+    pub fn resolve(wish: HardwareWish<'_>, local: Option<LocalSystem>) -> Result<Self, ProfilerError> {
         let mut filled = Vec::new();
         let local = local.filter(|found| {
             wish.system
                 .is_none_or(|name| system_of(name) == Some(found.system))
         });
         let system = match (wish.system, &local) {
-            (Some(name), _) => system_of(name).ok_or_else(|| unknown(name))?,
+            (Some(name), _) => described(wish.tables, name)?.ok_or_else(|| unknown(name))?,
             (None, Some(found)) => {
                 note(
                     &mut filled,
@@ -192,6 +197,17 @@ impl LocalSystem {
     }
 }
 
+/// The system of a name, by the user's description where there is one.
+fn described(
+    tables: Option<&KernelTables>,
+    name: &str,
+) -> Result<Option<&'static SystemSpec>, ProfilerError> {
+    match tables.map(|tables| tables.system(name)).transpose()?.flatten() {
+        Some(system) => Ok(Some(system)),
+        None => Ok(system_of(name)),
+    }
+}
+
 /// The system of a name; names that the DGDR has given up still count.
 fn system_of(name: &str) -> Option<&'static SystemSpec> {
     SystemSpec::by_name(GpuSku::from_name(name).map_or(name, |sku| sku.canonical().name()))
@@ -227,7 +243,7 @@ mod tests {
     use dgdr_types::GpuSku;
     use dgdr_units::Gpus;
 
-    use super::{Hardware, HardwareError, HardwareWish, LocalSystem, Origin};
+    use super::{Hardware, HardwareWish, LocalSystem, Origin, ProfilerError};
 
     fn count(n: u32) -> NonZeroU32 {
         NonZeroU32::new(n).unwrap()
@@ -253,7 +269,7 @@ mod tests {
             system: Some("b200_sxm"),
             gpus_per_node: Some(count(8)),
             total_gpus: Some(count(16)),
-            memory_mib: None,
+            ..HardwareWish::default()
         };
         let hardware = Hardware::resolve(wish, Some(local.clone())).unwrap();
         assert_eq!(hardware.system.name, "b200_sxm");
@@ -296,7 +312,7 @@ mod tests {
             ..HardwareWish::default()
         };
         let error = Hardware::resolve(wish, None).unwrap_err();
-        assert!(matches!(error, HardwareError::UnknownSystem { .. }));
+        assert!(matches!(error, ProfilerError::Hardware(_)));
         assert!(error.to_string().contains("h100_sxm"));
     }
 }

@@ -9,6 +9,7 @@ pub mod error;
 pub mod estimate;
 pub mod exit_status;
 pub mod hardware;
+pub mod kernel_tables;
 pub mod model_source;
 pub mod pipeline;
 pub mod plots;
@@ -19,3 +20,4 @@ pub mod report;
 
 pub use error::ProfilerError;
 pub use exit_status::ExitStatus;
+pub use kernel_tables::KernelTables;

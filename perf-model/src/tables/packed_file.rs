@@ -98,7 +98,7 @@ impl PackedFile {
     }
 
     /// A file without tables.
-    pub(super) fn empty(system: &str, backend: &str) -> Self {
+    pub fn empty(system: &str, backend: &str) -> Self {
         let header = Header {
             system: system.to_owned(),
             backend: backend.to_owned(),

@@ -8,6 +8,7 @@ use dgdr_sweep_planner::SearchSpace;
 use dgdr_types::contract::defaults;
 
 use crate::estimate::EstimatePoint;
+use crate::kernel_tables::KernelTableArgs;
 
 /// Finds how a large language model should be served on a GPU cluster.
 ///
@@ -112,6 +113,9 @@ pub struct ProfileArgs {
     /// Change one field of the request before it is checked; repeatable.
     #[arg(long = "set", value_name = "spec.path=value")]
     pub set: Vec<String>,
+    /// Which tables answer.
+    #[command(flatten)]
+    pub tables: KernelTableArgs,
     /// Draw no pictures.
     #[arg(long)]
     pub no_plots: bool,
@@ -156,11 +160,14 @@ pub struct SubjectArgs {
 #[derive(Debug, Clone, Args)]
 pub struct EstimateArgs {
     /// Answer many questions: JSON lines with the same keys in snake case; `-` for standard input.
-    #[arg(long, value_name = "FILE|-", exclusive = true)]
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["model", "system", "backend", "isl"])]
     pub batch: Option<String>,
     /// The one question, when `--batch` is not given.
     #[command(flatten)]
     pub point: EstimatePoint,
+    /// Which tables answer.
+    #[command(flatten)]
+    pub tables: KernelTableArgs,
     /// Which closed forms predict.
     #[arg(long, value_enum, default_value_t = Predictor::Upstream)]
     pub predictor: Predictor,
@@ -186,6 +193,12 @@ pub struct SweepArgs {
     /// What is served where.
     #[command(flatten)]
     pub subject: SubjectArgs,
+    /// Which tables answer.
+    #[command(flatten)]
+    pub tables: KernelTableArgs,
+    /// Version of the engines: `current`, `previous`, `next`, or one of these by number.
+    #[arg(long, value_name = "VERSION")]
+    pub backend_version: Option<String>,
     /// Inference engine: trtllm, sglang, vllm, or auto for the best of them.
     #[arg(long, value_name = "BACKEND", default_value = "auto")]
     pub backend: String,

@@ -11,21 +11,23 @@ use super::printer::Printer;
 use crate::error::ProfilerError;
 use crate::estimate::{EstimatePoint, Estimator, Prediction};
 use crate::exit_status::ExitStatus;
+use crate::kernel_tables::KernelTables;
 use crate::report::{Align, Table, sources};
 
 pub(super) fn run(arguments: &EstimateArgs, printer: Printer) -> Result<ExitStatus, ProfilerError> {
+    let mut estimator = Estimator::new(KernelTables::new(&arguments.tables));
     match arguments.batch.as_deref() {
         None => {
-            let prediction = Estimator::new().answer(&arguments.point)?;
+            let prediction = estimator.answer(&arguments.point)?;
             answer(printer, arguments.output, &prediction, || table(&prediction))?;
         }
-        Some("-") => many(std::io::stdin().lock())?,
+        Some("-") => many(estimator, std::io::stdin().lock())?,
         Some(path) => {
             let file = std::fs::File::open(path).map_err(|source| ProfilerError::ConfigUnreadable {
                 path: path.into(),
                 source,
             })?;
-            many(BufReader::new(file))?;
+            many(estimator, BufReader::new(file))?;
         }
     }
     Ok(ExitStatus::Done)
@@ -45,8 +47,7 @@ struct LineError {
 }
 
 /// Answers JSON lines in order, one each.
-fn many(lines: impl BufRead) -> Result<(), ProfilerError> {
-    let mut estimator = Estimator::new();
+fn many(mut estimator: Estimator, lines: impl BufRead) -> Result<(), ProfilerError> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for line in lines.lines() {
         let line = line?;

@@ -12,6 +12,7 @@ use super::printer::Printer;
 use crate::artifacts::{DEPLOYMENT_FILE, OutputDirectory, RunLog, StatusFile};
 use crate::error::ProfilerError;
 use crate::exit_status::ExitStatus;
+use crate::kernel_tables::KernelTables;
 use crate::pipeline::profile::{Pictures, ProfileOptions, Run, UnmetSla, dry_run, profile};
 use crate::progress::Progress;
 use crate::report::summary;
@@ -59,6 +60,7 @@ pub(super) fn run(arguments: &ProfileArgs, printer: Printer) -> Result<ExitStatu
 fn options(arguments: &ProfileArgs) -> ProfileOptions {
     ProfileOptions {
         model_config: arguments.model_config.clone(),
+        tables: KernelTables::new(&arguments.tables),
         pictures: if arguments.no_plots {
             Pictures::Skip
         } else {

@@ -15,16 +15,22 @@ use crate::error::ProfilerError;
 use crate::estimate::backend;
 use crate::exit_status::ExitStatus;
 use crate::hardware::{Hardware, HardwareWish};
+use crate::kernel_tables::KernelTables;
 use crate::model_source::{ModelQuery, find_model};
-use crate::pipeline::comparison::{Comparison, simulate};
+use crate::pipeline::comparison::{Comparison, EngineTables, simulate};
 use crate::pipeline::question::Question;
 use crate::progress::Progress;
 use crate::report::summary;
 
 pub(super) fn run(arguments: &SweepArgs, printer: Printer) -> Result<ExitStatus, ProfilerError> {
-    let question = question(arguments)?;
+    let tables = KernelTables::new(&arguments.tables);
+    let question = question(arguments, &tables)?;
     let progress = Progress::new(printer);
-    let comparison = block_on(simulate(&question, None, &progress))??;
+    let engine_tables = EngineTables {
+        source: &tables,
+        version: arguments.backend_version.as_deref(),
+    };
+    let comparison = block_on(simulate(&question, engine_tables, &progress))??;
     progress.finish();
     let winner = comparison.winner();
     answer(
@@ -49,9 +55,10 @@ pub(super) fn run(arguments: &SweepArgs, printer: Printer) -> Result<ExitStatus,
     }
 }
 
-fn question(arguments: &SweepArgs) -> Result<Question, ProfilerError> {
+fn question(arguments: &SweepArgs, tables: &KernelTables) -> Result<Question, ProfilerError> {
     let wish = HardwareWish {
         system: Some(&arguments.subject.system),
+        tables: Some(tables),
         gpus_per_node: arguments
             .gpus_per_node
             .map(|gpus| at_least_one("--gpus-per-node", gpus))

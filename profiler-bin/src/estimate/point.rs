@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::error::ProfilerError;
 use crate::hardware::{Hardware, HardwareWish};
+use crate::kernel_tables::KernelTables;
 
 /// What kind of step is predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -158,7 +159,7 @@ impl EstimatePoint {
     ///
     /// # Errors
     /// [`ProfilerError::Argument`] naming the key that is missing or wrong.
-    pub fn check(&self) -> Result<CheckedPoint, ProfilerError> {
+    pub fn check(&self, tables: &KernelTables) -> Result<CheckedPoint, ProfilerError> {
         let isl = positive("isl", required("isl", self.isl)?)?;
         let kind = self.kind(isl)?;
         let batch = match (self.batch_size, kind) {
@@ -169,6 +170,7 @@ impl EstimatePoint {
         let system = required("system", self.system.as_deref())?;
         let wish = HardwareWish {
             system: Some(system),
+            tables: Some(tables),
             ..HardwareWish::default()
         };
         Ok(CheckedPoint {

@@ -1,13 +1,23 @@
 //! One question to several engines: each is studied, the best one wins.
 
-use dgdr_perf_model::{Backend, PerfDatabase, PerfModelError, Precision};
+use dgdr_perf_model::{Backend, Precision};
 use dgdr_sweep_planner::{Outcome, Problem};
 
 use super::question::{ProbeTraits, Question};
 use super::study::{Study, Subject, study};
 use crate::error::ProfilerError;
+use crate::kernel_tables::KernelTables;
 use crate::probe::{Probe, SimulatedProbe, Simulation};
 use crate::progress::Progress;
+
+/// Which tables simulate engines.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineTables<'a> {
+    /// Where they are.
+    pub source: &'a KernelTables,
+    /// The version of each engine; none for the current one.
+    pub version: Option<&'a str>,
+}
 
 /// All engines that were compared.
 #[derive(Debug)]
@@ -35,7 +45,7 @@ impl Comparison {
 /// Why no engine could be studied: the first engine's reason. One engine that can be studied is enough.
 pub async fn simulate(
     question: &Question,
-    version: Option<&str>,
+    tables: EngineTables<'_>,
     progress: &Progress,
 ) -> Result<Comparison, ProfilerError> {
     let mut studies: Vec<Study> = Vec::new();
@@ -44,7 +54,7 @@ pub async fn simulate(
     let mut first_error = None;
     let mut chosen = 0;
     for &backend in &question.backends {
-        let (subject, mut probe) = match prepare(question, backend, version) {
+        let (subject, mut probe) = match prepare(question, backend, tables) {
             Ok(ready) => ready,
             Err(error) => {
                 skipped.push((backend, error.to_string()));
@@ -76,11 +86,11 @@ pub async fn simulate(
 ///
 /// # Errors
 /// As [`simulate`].
-pub fn problems(question: &Question, version: Option<&str>) -> Result<Vec<Problem>, ProfilerError> {
+pub fn problems(question: &Question, tables: EngineTables<'_>) -> Result<Vec<Problem>, ProfilerError> {
     let mut ready = Vec::new();
     let mut first_error = None;
     for &backend in &question.backends {
-        match prepare(question, backend, version) {
+        match prepare(question, backend, tables) {
             Ok((subject, _)) => ready.push(subject.problem),
             Err(error) => {
                 first_error.get_or_insert(error);
@@ -105,10 +115,10 @@ fn beats(challenger: &Study, best: &Study) -> bool {
 fn prepare(
     question: &Question,
     backend: Backend,
-    version: Option<&str>,
+    tables: EngineTables<'_>,
 ) -> Result<(Subject, SimulatedProbe), ProfilerError> {
     let system = question.hardware.system;
-    let database = PerfDatabase::available(system, backend, version).map_err(PerfModelError::from)?;
+    let database = tables.source.database(system, backend, tables.version)?;
     let precision = Precision::infer(&question.model, &database)?;
     let version = database.version().to_owned();
     let probe = SimulatedProbe::new(Simulation {

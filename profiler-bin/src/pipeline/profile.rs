@@ -13,7 +13,7 @@ use dgdr_types::spec::ProfilingPhase;
 use dgdr_types::{BackendChoice, OptimizationType, ResolvedRequest, SearchStrategy};
 use dgdr_units::{Gpus, Tokens};
 
-use super::comparison::{Comparison, problems, simulate};
+use super::comparison::{Comparison, EngineTables, problems, simulate};
 use super::curves::{CurveOrigins, CurveRequest, Curves, measure};
 use super::deployment::{DeploymentInput, plan};
 use super::limits::Limits;
@@ -25,6 +25,7 @@ use crate::artifacts::{
 };
 use crate::error::ProfilerError;
 use crate::hardware::{Hardware, HardwareWish, LocalSystem, Origin};
+use crate::kernel_tables::KernelTables;
 use crate::model_source::{ModelOrigin, ModelQuery, find_model};
 use crate::progress::Progress;
 use crate::render::{render, to_yaml};
@@ -52,6 +53,8 @@ pub enum UnmetSla {
 pub struct ProfileOptions {
     /// A model description to use instead of looking the model up.
     pub model_config: Option<PathBuf>,
+    /// Where kernels were measured.
+    pub tables: KernelTables,
     /// Whether pictures are drawn.
     pub pictures: Pictures,
     /// What happens when the SLA cannot be met.
@@ -197,7 +200,8 @@ async fn steps(
     watch.lap("initialize");
 
     stage.enter(ProfilingPhase::SweepingPrefill)?;
-    let mut comparison = simulate(&question, request.aic_backend_version.as_deref(), stage.progress).await?;
+    let tables = engine_tables(request, options);
+    let mut comparison = simulate(&question, tables, stage.progress).await?;
     for (backend, why) in &comparison.skipped {
         notices.warn(stage.log, format!("{backend} was not compared: {why}"));
     }
@@ -335,6 +339,7 @@ pub fn question(request: &ResolvedRequest, options: &ProfileOptions) -> Result<U
     let wanted = &request.hardware;
     let wish = HardwareWish {
         system: wanted.gpu_sku.map(dgdr_types::GpuSku::name),
+        tables: Some(&options.tables),
         gpus_per_node: wanted.gpus_per_node,
         total_gpus: wanted.total_gpus,
         memory_mib: wanted.vram_mib,
@@ -379,11 +384,19 @@ pub fn dry_run(
     options: &ProfileOptions,
 ) -> Result<(Question, Vec<(Backend, Candidates)>), ProfilerError> {
     let understood = question(request, options)?;
-    let tried = problems(&understood.question, request.aic_backend_version.as_deref())?
+    let tried = problems(&understood.question, engine_tables(request, options))?
         .into_iter()
         .map(|problem| (problem.backend, candidates(&problem)))
         .collect();
     Ok((understood.question, tried))
+}
+
+/// The tables that a request and its options ask for.
+fn engine_tables<'a>(request: &'a ResolvedRequest, options: &'a ProfileOptions) -> EngineTables<'a> {
+    EngineTables {
+        source: &options.tables,
+        version: request.aic_backend_version.as_deref(),
+    }
 }
 
 fn refuse_unsupported(request: &ResolvedRequest) -> Result<(), ProfilerError> {
