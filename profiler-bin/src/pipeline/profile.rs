@@ -200,8 +200,7 @@ async fn steps(
     watch.lap("initialize");
 
     stage.enter(ProfilingPhase::SweepingPrefill)?;
-    let tables = engine_tables(request, options);
-    let mut comparison = simulate(&question, tables, stage.progress).await?;
+    let mut comparison = simulate(&question, engine_tables(request, options), stage.progress).await?;
     for (backend, why) in &comparison.skipped {
         notices.warn(stage.log, format!("{backend} was not compared: {why}"));
     }

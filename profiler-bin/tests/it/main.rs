@@ -5,3 +5,4 @@ mod bad_input;
 mod commands;
 mod profile;
 mod run;
+mod tables;
