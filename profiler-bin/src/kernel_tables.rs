@@ -106,12 +106,11 @@ impl KernelTables {
     ) -> Result<PerfDatabase, ProfilerError> {
         let gaps = GapPolicy::from(self.gaps);
         let found = match &self.folder {
-            None => match PerfDatabase::embedded(system, backend, version) {
-                Err(TableError::NoTables { .. }) if gaps == GapPolicy::Roofline => {
-                    PerfDatabase::roofline(system, backend)
-                }
-                found => found.map_err(PerfModelError::from)?,
-            },
+            None => match gaps {
+                GapPolicy::Roofline => PerfDatabase::available(system, backend, version),
+                GapPolicy::Refuse => PerfDatabase::embedded(system, backend, version),
+            }
+            .map_err(PerfModelError::from)?,
             Some(folder) => match packed(folder, system, backend)? {
                 Some(found) => checked_version(found, version)?,
                 None => measured(folder, system, backend, version)?,
