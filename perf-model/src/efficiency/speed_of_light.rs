@@ -10,7 +10,10 @@ use crate::operators::roofline::{
     self, ContextAttentionWork, DsaWork, GemmWork, GenerationAttentionWork, MlaBmmWork, MlaContextWork,
     MlaGenerationWork,
 };
-use crate::operators::{Collective, ContextAttentionShape, ContextTokens, SequenceTokens, StepShape};
+use crate::operators::{
+    Collective, ContextAttentionShape, ContextTokens, GemmShape, GenerationAttentionShape, SequenceTokens,
+    StepShape,
+};
 use crate::quant::KvQuant;
 use crate::system::SystemSpec;
 
@@ -135,15 +138,7 @@ impl SpeedOfLight {
 /// Milliseconds within a GPU.
 fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f64 {
     match work {
-        Work::Gemm(shape) => roofline::gemm(
-            system,
-            GemmWork {
-                m: tokens,
-                n: u64::from(shape.n),
-                k: u64::from(shape.k),
-                quant: shape.quant,
-            },
-        ),
+        Work::Gemm(shape) => product(system, shape, tokens),
         Work::ContextAttention(shape) => prefill_attention(system, shape, step.context_tokens()),
         Work::SplitContextAttention { shape, ranks } => step
             .context_tokens()
@@ -151,18 +146,7 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
             .map(|piece| prefill_attention(system, shape, piece))
             .into_iter()
             .sum(),
-        Work::GenerationAttention(shape) => roofline::generation_attention(
-            system,
-            GenerationAttentionWork {
-                batch: step.batch,
-                sequence: step.sequence,
-                heads: u64::from(shape.heads),
-                kv_heads: u64::from(shape.kv_heads),
-                head_dim: u64::from(shape.head_dim),
-                window: u64::from(shape.window),
-                kv: shape.kv,
-            },
-        ),
+        Work::GenerationAttention(shape) => decode_attention(system, shape, step),
         Work::ContextMla(ContextMlaShape { heads, kv, fmha, .. })
         | Work::ContextMlaModule(ContextMlaModuleShape { heads, kv, fmha, .. }) => {
             let work = MlaContextWork {
@@ -222,6 +206,31 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
         | Work::Overlap { .. }
         | Work::Fallback { .. } => 0.0,
     }
+}
+
+/// Milliseconds of a matrix product with a row a token.
+fn product(system: &SystemSpec, shape: &GemmShape, tokens: u64) -> f64 {
+    let work = GemmWork {
+        m: tokens,
+        n: u64::from(shape.n),
+        k: u64::from(shape.k),
+        quant: shape.quant,
+    };
+    roofline::gemm(system, work)
+}
+
+/// Milliseconds of decode attention.
+fn decode_attention(system: &SystemSpec, shape: &GenerationAttentionShape, step: &StepShape) -> f64 {
+    let work = GenerationAttentionWork {
+        batch: step.batch,
+        sequence: step.sequence,
+        heads: u64::from(shape.heads),
+        kv_heads: u64::from(shape.kv_heads),
+        head_dim: u64::from(shape.head_dim),
+        window: u64::from(shape.window),
+        kv: shape.kv,
+    };
+    roofline::generation_attention(system, work)
 }
 
 /// Milliseconds of prefill attention; what the prefix paid already is left out.
