@@ -15,6 +15,7 @@ const KNOWN: GemmShape = GemmShape {
     k: 5120,
     quant: GemmQuant::Bfloat16,
     low_precision_input: false,
+    roofline_when_far: false,
 };
 const BETWEEN: GemmShape = GemmShape { n: 6400, ..KNOWN };
 

@@ -33,17 +33,6 @@ pub enum PerfModelError {
         /// The architecture.
         architecture: String,
     },
-    /// A known architecture whose layers the performance model does not price yet.
-    #[error(
-        "model `{model}` is {family}, which the performance model does not cover yet; measure it with \
-         `searchStrategy: thorough`"
-    )]
-    FamilyNotCovered {
-        /// Name of the model.
-        model: String,
-        /// What the family is.
-        family: &'static str,
-    },
     /// The checkpoint's quantization is none that measured tables know.
     #[error(
         "model `{model}`: quantization `{algorithm}` is not covered by measured tables; name the format of its {part}"
@@ -236,7 +225,6 @@ impl PerfModelError {
             | Self::EngineNeedsOtherGpu { .. } => true,
             Self::ModelConfig { .. }
             | Self::UnknownArchitecture { .. }
-            | Self::FamilyNotCovered { .. }
             | Self::QuantizationNotCovered { .. }
             | Self::AttentionFormatNotMeasured { .. }
             | Self::WidthNotCovered { .. }
@@ -253,7 +241,6 @@ impl PerfModelError {
         match self {
             Self::ModelConfig { .. } => "configuration unreadable",
             Self::UnknownArchitecture { .. } => "architecture unknown",
-            Self::FamilyNotCovered { .. } => "architecture not covered",
             Self::QuantizationNotCovered { .. } => "quantization not covered",
             Self::AttentionFormatNotMeasured { .. } => "fp8 attention not measured",
             Self::HeadsNotDivisible { .. } => "heads cannot be split",

@@ -9,10 +9,15 @@ mod deepseek;
 mod deepseek_sparse;
 mod deepseek_v4;
 mod dense;
+mod gated_linear;
+mod gemma4;
+mod hybrid_mixture;
 mod kimi_k3;
 mod kv_cache;
 mod minimax_m3;
 mod mixture;
+mod nemotron_h;
+mod nemotron_nas;
 mod operator;
 mod shapes;
 mod shared_experts;
@@ -70,7 +75,7 @@ impl OperatorGraph {
     /// The operators of a worker.
     ///
     /// # Errors
-    /// [`PerfModelError::FamilyNotCovered`], [`PerfModelError::HeadsNotDivisible`], [`PerfModelError::NoExperts`],
+    /// [`PerfModelError::HeadsNotDivisible`], [`PerfModelError::NoExperts`],
     /// [`PerfModelError::PromptsNotSplit`] and [`PerfModelError::SplitAndSpread`] for a model or mapping without a graph.
     pub fn of(query: GraphQuery<'_>) -> Result<Self, PerfModelError> {
         let query = query.with_experts();
@@ -82,22 +87,19 @@ impl OperatorGraph {
     /// The operators of a worker that splits no prompt.
     fn whole(query: GraphQuery<'_>) -> Result<Self, PerfModelError> {
         match query.model.family {
-            ModelFamily::Dense => Ok(dense::graph(query)),
             ModelFamily::MixtureOfExperts => mixture::graph(query),
             ModelFamily::DeepSeek => deepseek::graph(query),
             ModelFamily::DeepSeekSparse => deepseek_sparse::graph(query),
             ModelFamily::DeepSeekV4 => deepseek_v4::graph(query),
             ModelFamily::MinimaxM3 => minimax_m3::graph(query),
+            ModelFamily::NemotronNas => Ok(nemotron_nas::graph(query)),
+            ModelFamily::NemotronH => nemotron_h::graph(query),
+            ModelFamily::HybridMixture | ModelFamily::SharedHybridMixture => hybrid_mixture::graph(query),
+            ModelFamily::GatedLinear => gated_linear::graph(query),
+            ModelFamily::Vision if query.model.experts.is_some() => mixture::graph(query),
+            ModelFamily::Dense | ModelFamily::Vision => Ok(dense::graph(query)),
+            ModelFamily::Gemma4 => gemma4::graph(query),
             ModelFamily::KimiK3 => kimi_k3::graph(query),
-            ModelFamily::NemotronNas
-            | ModelFamily::NemotronH
-            | ModelFamily::HybridMixture
-            | ModelFamily::GatedLinear
-            | ModelFamily::Vision
-            | ModelFamily::Gemma4 => Err(PerfModelError::FamilyNotCovered {
-                model: query.model.name.clone(),
-                family: query.model.family.describe(),
-            }),
         }
     }
 
@@ -158,6 +160,15 @@ impl GraphQuery<'_> {
             });
         }
         Ok(())
+    }
+
+    /// A model without the field that its family rests on, which no configuration that was read lacks.
+    fn undescribed(&self, field: &str) -> PerfModelError {
+        PerfModelError::ModelConfig {
+            model: self.model.name.clone(),
+            field: field.to_owned(),
+            problem: "is missing".to_owned(),
+        }
     }
 
     /// All layers.

@@ -1,15 +1,19 @@
 //! What a checkpoint is: the shape of its layers and the formats of its weights, read from its `config.json`.
 
+mod assumption;
 mod attention;
 mod config;
 mod family;
+mod layers;
 mod quantization;
 
 use dgdr_units::real;
 use serde::{Deserialize, Serialize};
 
+pub use assumption::Assumption;
 pub use attention::{CompressedAttention, DeltaAttention, LatentAttention, SparseAttention};
 pub use family::ModelFamily;
+pub use layers::{AlternatingLayers, AttentionWidths, LayerMix, LayerRun, LinearAttention, StateSpaceLayers};
 pub use quantization::Quantization;
 
 use crate::error::PerfModelError;
@@ -66,8 +70,23 @@ pub struct ModelSpec {
     /// Gated delta attention.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta_attention: Option<DeltaAttention>,
+    /// Runs of layers of differing width.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<LayerRun>,
+    /// Local and global attention in turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alternating: Option<AlternatingLayers>,
+    /// State-space layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_space: Option<StateSpaceLayers>,
+    /// Gated linear attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linear_attention: Option<LinearAttention>,
     /// Formats that the checkpoint was made in.
     pub quantization: Quantization,
+    /// What is taken for granted where its configuration, or our knowledge of its architecture, says too little.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumed: Vec<Assumption>,
 }
 
 /// The experts of a mixture-of-experts layer.
@@ -82,6 +101,9 @@ pub struct Experts {
     /// Experts that every token visits.
     #[serde(default)]
     pub shared: u32,
+    /// Width of the experts that every token visits, together, where the checkpoint gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_intermediate: Option<u32>,
     /// Width of the space in which routed experts work, where it is not the residual's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hidden: Option<u32>,

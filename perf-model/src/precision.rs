@@ -87,7 +87,7 @@ fn prefill_attention(
     database: &PerfDatabase,
     (kv, insisted): (KvQuant, Option<FmhaQuant>),
 ) -> Result<FmhaQuant, PerfModelError> {
-    let fp8_is_measured = || measured_in_fp8(model.family, database, kv);
+    let fp8_is_measured = || measured_in_fp8(model, database, kv);
     match insisted {
         Some(FmhaQuant::Fp8) if !fp8_is_measured() => Err(PerfModelError::AttentionFormatNotMeasured {
             model: model.name.clone(),
@@ -111,21 +111,30 @@ const fn runs_in_fp8(family: ModelFamily) -> bool {
     !matches!(family, ModelFamily::DeepSeekSparse | ModelFamily::DeepSeekV4)
 }
 
-/// Whether any kernel of prefill attention was measured in fp8 over a cache of format `kv`.
-fn measured_in_fp8(family: ModelFamily, database: &PerfDatabase, kv: KvQuant) -> bool {
+/// Whether any kernel of prefill attention was measured in fp8 over a cache of format `kv`. Attention over a window must
+/// have been measured over one as long, unless that was not measured in bfloat16 either.
+fn measured_in_fp8(model: &ModelSpec, database: &PerfDatabase, kv: KvQuant) -> bool {
     if !database.is_measured() {
         return database.system().fp8_flops.is_some();
     }
-    let latent = [("context_mla", "mla_dtype"), ("mla_context_module", "mla_dtype")];
-    let grouped = [("context_attention", "attn_dtype")];
+    let has = |table: &str, column: &str, (fmha, window): (FmhaQuant, Option<u32>)| {
+        let texts = [(column, fmha.name()), ("kv_cache_dtype", kv.name())];
+        let numbers = window.map(|window| ("window", window));
+        database.has_slice(table, &texts, numbers.as_slice()) == Some(true)
+    };
     // vLLM runs latent attention by its kernel for grouped queries.
-    let is_latent =
-        matches!(family, ModelFamily::DeepSeek | ModelFamily::KimiK3) && database.backend() != Backend::Vllm;
-    let tables: &[(&str, &str)] = if is_latent { &latent } else { &grouped };
-    let fp8 = FmhaQuant::Fp8.name();
-    tables.iter().any(|(table, column)| {
-        database.has_slice(table, &[(column, fp8), ("kv_cache_dtype", kv.name())]) == Some(true)
-    })
+    let is_latent = matches!(model.family, ModelFamily::DeepSeek | ModelFamily::KimiK3)
+        && database.backend() != Backend::Vllm;
+    if is_latent {
+        let modules = ["context_mla", "mla_context_module"];
+        return modules
+            .iter()
+            .any(|table| has(table, "mla_dtype", (FmhaQuant::Fp8, None)));
+    }
+    let grouped = |fmha, window| has("context_attention", "attn_dtype", (fmha, window));
+    let window = model.alternating.map(|layers| layers.window);
+    grouped(FmhaQuant::Fp8, None)
+        && (window.is_none() || grouped(FmhaQuant::Fp8, window) || !grouped(FmhaQuant::Bfloat16, window))
 }
 
 /// NVFP4 without fp4 tensor cores is unpacked to bfloat16 before each product.

@@ -83,6 +83,7 @@ impl Question {
             k: self.size("k"),
             quant: GemmQuant::from_name(&self.given["q"]).unwrap(),
             low_precision_input: self.flag("low"),
+            roofline_when_far: false,
         };
         self.database.gemm(shape)?.latency(self.count("m"))
     }

@@ -17,18 +17,15 @@ use serde::Deserialize;
 const TOLERANCE: f64 = 0.005;
 
 /// Families that have no graph yet: their rows are not compared.
-const NOT_COVERED: [ModelFamily; 10] = [
+const NOT_COVERED: [ModelFamily; 4] = [
     ModelFamily::MixtureOfExperts,
     ModelFamily::DeepSeek,
     ModelFamily::DeepSeekSparse,
     ModelFamily::KimiK3,
-    ModelFamily::NemotronNas,
-    ModelFamily::NemotronH,
-    ModelFamily::HybridMixture,
-    ModelFamily::GatedLinear,
-    ModelFamily::Vision,
-    ModelFamily::Gemma4,
 ];
+
+/// Families of whose keys and values the reference counts none, for want of a number of heads that all layers share.
+const WITHOUT_CACHE: [ModelFamily; 1] = [ModelFamily::NemotronNas];
 
 #[derive(Debug, Deserialize)]
 struct Row {
@@ -163,6 +160,9 @@ impl Row {
             ("memory", self.memory_gib, gib),
         ] {
             let Some(expected) = expected else { continue };
+            if name == "memory" && WITHOUT_CACHE.contains(&self.model().family) {
+                continue;
+            }
             let near = ours.is_some_and(|ours| (ours / expected - 1.0).abs() <= TOLERANCE);
             if !near {
                 found.push(format!("{name} {ours:?} instead of {expected}"));

@@ -94,6 +94,7 @@ fn what_bounds_a_product_follows_from_its_rows() {
         k: 8192,
         quant: GemmQuant::Bfloat16,
         low_precision_input: false,
+        roofline_when_far: false,
     });
     let step = StepShape::generation(GenerationTokens {
         batch: 1,

@@ -110,7 +110,7 @@ fn activations_per_token(q: GraphQuery<'_>) -> Result<f64, PerfModelError> {
     let scales = match model.experts {
         Some(experts) if scales_by_block(model.family) => {
             let width = match (q.backend, model.family) {
-                (Backend::Sglang, _) | (_, ModelFamily::Gemma4 | ModelFamily::HybridMixture) => {
+                (Backend::Sglang, _) | (_, ModelFamily::Gemma4 | ModelFamily::SharedHybridMixture) => {
                     f64::from(model.hidden)
                 }
                 (Backend::Trtllm | Backend::Vllm, _) => width,
@@ -133,14 +133,15 @@ const fn activation_class(backend: Backend, family: ModelFamily) -> ActivationCl
         ModelFamily::MixtureOfExperts
         | ModelFamily::DeepSeek
         | ModelFamily::DeepSeekSparse
-        | ModelFamily::DeepSeekV4 => ActivationClass::Experts,
+        | ModelFamily::DeepSeekV4
+        | ModelFamily::Gemma4
+        | ModelFamily::SharedHybridMixture => ActivationClass::Experts,
         ModelFamily::KimiK3
         | ModelFamily::NemotronNas
         | ModelFamily::NemotronH
         | ModelFamily::HybridMixture
         | ModelFamily::GatedLinear
         | ModelFamily::Vision
-        | ModelFamily::Gemma4
         | ModelFamily::MinimaxM3 => ActivationClass::Other,
     }
 }
@@ -148,7 +149,11 @@ const fn activation_class(backend: Backend, family: ModelFamily) -> ActivationCl
 const fn scales_by_block(family: ModelFamily) -> bool {
     matches!(
         family,
-        ModelFamily::DeepSeek | ModelFamily::DeepSeekSparse | ModelFamily::DeepSeekV4
+        ModelFamily::DeepSeek
+            | ModelFamily::DeepSeekSparse
+            | ModelFamily::DeepSeekV4
+            | ModelFamily::Gemma4
+            | ModelFamily::SharedHybridMixture
     )
 }
 

@@ -15,6 +15,14 @@ pub(super) struct AttentionShard {
     pub(super) output: u32,
 }
 
+/// Heads on one rank.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LocalHeads {
+    pub(super) heads: u32,
+    pub(super) kv_heads: u32,
+    pub(super) head_dim: u32,
+}
+
 impl GraphQuery<'_> {
     pub(super) const fn attention_shard(&self) -> AttentionShard {
         let tp = self.mapping.widths().tp;
@@ -35,6 +43,7 @@ impl GraphQuery<'_> {
             k,
             quant: self.precision.gemm,
             low_precision_input: false,
+            roofline_when_far: false,
         }
     }
 
@@ -67,11 +76,26 @@ impl GraphQuery<'_> {
     /// Attention with grouped queries over a window of tokens, 0 for all.
     pub(super) fn attention(&self, phase: Phase, repeats: Repeats, window: u32) -> GraphOperator {
         let local = self.attention_shard();
+        let heads = LocalHeads {
+            heads: local.heads,
+            kv_heads: local.kv_heads,
+            head_dim: self.model.head_dim,
+        };
+        self.attention_of(phase, repeats, (heads, window))
+    }
+
+    /// Attention of other heads than the model's.
+    pub(super) fn attention_of(
+        &self,
+        phase: Phase,
+        repeats: Repeats,
+        (local, window): (LocalHeads, u32),
+    ) -> GraphOperator {
         let work = match phase {
             Phase::Context => Work::ContextAttention(ContextAttentionShape {
                 heads: local.heads,
                 kv_heads: local.kv_heads,
-                head_dim: self.model.head_dim,
+                head_dim: local.head_dim,
                 window,
                 kv: self.precision.kv,
                 fmha: self.precision.fmha,
@@ -80,12 +104,17 @@ impl GraphQuery<'_> {
             Phase::Generation => Work::GenerationAttention(GenerationAttentionShape {
                 heads: local.heads,
                 kv_heads: local.kv_heads,
-                head_dim: self.model.head_dim,
+                head_dim: local.head_dim,
                 window,
                 kv: self.precision.kv,
             }),
         };
         GraphOperator::new(Operator::ATTENTION, repeats, work)
+    }
+
+    /// A matrix product.
+    pub(super) const fn product(operator: Operator, repeats: Repeats, shape: GemmShape) -> GraphOperator {
+        GraphOperator::new(operator, repeats, Work::Gemm(shape))
     }
 
     /// The output head, on the sequences that need logits; never quantized.

@@ -54,6 +54,19 @@ impl KvCache {
         self
     }
 
+    /// Adds layers that keep the last `window` tokens, 0 for all.
+    pub(super) fn with_local(mut self, bytes_per_token: f64, window: u32) -> Self {
+        if window > 0 {
+            return self.with_window(bytes_per_token, window);
+        }
+        self.parts.push(KvPart {
+            bytes: bytes_per_token,
+            tokens: 1,
+            window: None,
+        });
+        self
+    }
+
     /// What is kept of a sequence of any length.
     pub(super) const fn fixed(bytes: f64) -> Self {
         Self {

@@ -137,7 +137,7 @@ impl GraphQuery<'_> {
         }
     }
 
-    pub(super) fn dispatch(&self, phase: Phase, experts: Experts, way: Way) -> DispatchShape {
+    pub(super) const fn dispatch(&self, phase: Phase, experts: Experts, way: Way) -> DispatchShape {
         let widths = self.mapping.widths();
         DispatchShape {
             hidden: self.model.hidden,
@@ -147,9 +147,9 @@ impl GraphQuery<'_> {
             moe_ep: widths.moe_ep,
             attention_dp: widths.attention_dp,
             context_parallel: 1,
-            before: way == Way::There,
+            before: matches!(way, Way::There),
             attention_reduces: false,
-            prompts: phase == Phase::Context,
+            prompts: matches!(phase, Phase::Context),
             backend: self.backend,
             quant: self.precision.moe,
         }

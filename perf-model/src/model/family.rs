@@ -25,6 +25,8 @@ pub enum ModelFamily {
     NemotronH,
     /// Dense and expert layers in turn, local and global attention in turn.
     HybridMixture,
+    /// The same with an expert that every token visits (Step 3).
+    SharedHybridMixture,
     /// Gated linear attention among full attention (Qwen 3.5).
     GatedLinear,
     /// Grouped-query attention with a vision tower.
@@ -54,12 +56,11 @@ impl ModelFamily {
             "KimiK3ForConditionalGeneration" => Self::KimiK3,
             "NemotronForCausalLM" | "DeciLMForCausalLM" => Self::NemotronNas,
             "NemotronHForCausalLM" => Self::NemotronH,
-            "MiMoV2FlashForCausalLM"
-            | "Llama4ForConditionalGeneration"
-            | "Step3p7ForConditionalGeneration"
+            "MiMoV2FlashForCausalLM" | "Llama4ForConditionalGeneration" => Self::HybridMixture,
+            "Step3p7ForConditionalGeneration"
             | "Step3p5ForCausalLM"
             | "Step3p7FlashForCausalLM"
-            | "Step3p5FlashForCausalLM" => Self::HybridMixture,
+            | "Step3p5FlashForCausalLM" => Self::SharedHybridMixture,
             "Qwen3_5ForConditionalGeneration" | "Qwen3_5MoeForConditionalGeneration" => Self::GatedLinear,
             "Qwen3VLForConditionalGeneration" | "Qwen3VLMoeForConditionalGeneration" => Self::Vision,
             "Gemma4ForConditionalGeneration" => Self::Gemma4,
@@ -79,7 +80,7 @@ impl ModelFamily {
             Self::KimiK3 => "a mixture of experts with linear and latent attention",
             Self::NemotronNas => "a model with layers of differing width",
             Self::NemotronH => "a model with state-space layers",
-            Self::HybridMixture => "a model of dense and expert layers in turn",
+            Self::HybridMixture | Self::SharedHybridMixture => "a model of dense and expert layers in turn",
             Self::GatedLinear => "a model with gated linear attention",
             Self::Vision => "a vision-language model",
             Self::Gemma4 => "a model of sliding and global attention with experts",

@@ -92,9 +92,9 @@ fn a_bad_field_is_named() {
             other => panic!("{text}: {other:?}"),
         }
     }
-    let alien = config("").replace("LlamaForCausalLM", "MambaForCausalLM");
+    let alien = config("").replace("LlamaForCausalLM", "BertForMaskedLM");
     let error = ModelSpec::from_config_json("m", &alien, None).unwrap_err();
-    assert!(error.to_string().contains("MambaForCausalLM"), "{error}");
+    assert!(error.to_string().contains("BertForMaskedLM"), "{error}");
 }
 
 #[test]

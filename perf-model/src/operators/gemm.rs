@@ -28,6 +28,9 @@ pub struct GemmShape {
     /// Whether the input arrives in the low precision already (output projection and second FFN projection), which
     /// spares a statically scaled GEMM the conversion.
     pub low_precision_input: bool,
+    /// Whether it costs its roofline where nothing near it was measured: projections to a few features, narrower than
+    /// any that is worth measuring.
+    pub roofline_when_far: bool,
 }
 
 /// Cost of a projection as a function of the number of tokens.
@@ -74,13 +77,19 @@ impl GemmCost {
     /// Latency of the projection of `m` tokens.
     ///
     /// # Errors
-    /// [`OperatorMiss::OutOfReach`] for a shape with no measured one near enough.
+    /// [`OperatorMiss::OutOfReach`] for a shape with no measured one near enough, unless it costs its roofline then.
     pub fn latency(&self, m: u64) -> Result<OperatorLatency, OperatorMiss> {
         let measured = match &self.sites {
             Sites::Known(site) => self.at_site(*site, m),
             Sites::Ranked(ranked) => self.by_neighbours(ranked, m),
         };
-        let measured = measured.ok_or_else(|| OperatorMiss::OutOfReach {
+        let nearby = measured.or_else(|| {
+            self.shape.roofline_when_far.then(|| OperatorLatency {
+                ms: self.roofline_here(m),
+                source: Source::Roofline,
+            })
+        });
+        let measured = nearby.ok_or_else(|| OperatorMiss::OutOfReach {
             operator: TABLE,
             wanted: format!(
                 "m {m}, n {}, k {}, gemm_dtype {}",

@@ -1,6 +1,6 @@
 use super::PrecisionOverrides;
 use crate::model::ModelFamily;
-use crate::quant::{GemmQuant, KvQuant, MoeQuant, PartFormats, Precision};
+use crate::quant::{FmhaQuant, GemmQuant, KvQuant, MoeQuant, PartFormats, Precision};
 use crate::{Backend, PerfDatabase, PerfModelError, SystemSpec, registry};
 
 fn database(system: &str, backend: &str) -> PerfDatabase {
@@ -19,7 +19,7 @@ fn attention_is_decided(family: ModelFamily, database: &PerfDatabase, kv: KvQuan
     } else {
         "context_attention"
     };
-    database.has_slice(table, &[("kv_cache_dtype", kv.name())]) == Some(true)
+    database.has_slice(table, &[("kv_cache_dtype", kv.name())], &[]) == Some(true)
 }
 
 #[test]
@@ -54,7 +54,9 @@ fn every_known_checkpoint_runs_in_upstreams_formats() {
             );
             assert_eq!(formats, rest, "{at}");
             if attention_is_decided(model.family, database, found.kv) {
-                assert_eq!(found.fmha.name(), fmha, "{at}");
+                // Upstream does not ask whether the window of a model's local layers was measured.
+                let answers_more = model.alternating.is_some() && found.fmha == FmhaQuant::Bfloat16;
+                assert!(found.fmha.name() == fmha || answers_more, "{at}");
                 decided += 1;
             }
             compared += 1;

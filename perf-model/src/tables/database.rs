@@ -177,16 +177,23 @@ impl PerfDatabase {
         ContextAttentionCost::is_measured(self.engine(), shape)
     }
 
-    /// Whether a table has a slice with these texts in these of its key columns; none where there is no such table.
-    pub(crate) fn has_slice(&self, table: &str, texts: &[(&str, &str)]) -> Option<bool> {
-        let directory = self.tables.engine.directory(table).ok()??;
-        let wanted: Option<Vec<(usize, u32)>> = texts
+    /// Whether a table has a slice with these texts and numbers in these of its key columns; none where there is no such
+    /// table.
+    pub(crate) fn has_slice(
+        &self,
+        table: &str,
+        texts: &[(&str, &str)],
+        numbers: &[(&str, u32)],
+    ) -> Option<bool> {
+        let directory = self.engine().file.directory(table).ok()??;
+        let position = |column: &str| directory.columns().iter().position(|name| name == column);
+        let texts = texts
             .iter()
-            .map(|(column, text)| {
-                let position = directory.columns().iter().position(|name| name == column)?;
-                Some((position, directory.word(text)?))
-            })
-            .collect();
+            .map(|(column, text)| Some((position(column)?, directory.word(text)?)));
+        let numbers = numbers
+            .iter()
+            .map(|(column, number)| Some((position(column)?, *number)));
+        let wanted: Option<Vec<(usize, u32)>> = texts.chain(numbers).collect();
         let Some(wanted) = wanted else {
             return Some(false);
         };

@@ -13,7 +13,11 @@ use dgdr_perf_model::{
 const GRAPHS: &[u8] = include_bytes!("../data/graphs.gz");
 
 /// Fields that the reference's operators have and ours need not: what they say follows from the others.
-const IMPLIED: [(&str, &str); 13] = [
+const IMPLIED: [(&str, &str); 15] = [
+    // The reference writes a share of tokens here and does not use it.
+    ("MoeDispatch", "scale_num_tokens"),
+    // No known model keeps its state in another format than float32.
+    ("Gdn", "mamba_ssm_dtype"),
     ("Moe", "is_context"),
     ("Embedding", "quant_mode"),
     ("Mhc", "quant_mode"),

@@ -11,7 +11,9 @@ use dgdr_perf_model::graph::{
     HyperConnectionSide, MlaBmmSide, MoeShape, MsaShape, OperatorGraph, OperatorName, Phase, TokenBasis,
     Work,
 };
-use dgdr_perf_model::operators::{ContextAttentionShape, GemmShape, GenerationAttentionShape, KdaShape};
+use dgdr_perf_model::operators::{
+    ContextAttentionShape, GdnShape, GemmShape, GenerationAttentionShape, KdaShape, Mamba2Shape,
+};
 
 use super::golden::{Op, Sizes};
 
@@ -194,6 +196,8 @@ fn work(work: &Work) -> Op {
         Work::ContextMsa(shape) => msa("MsaContext", shape),
         Work::GenerationMsa(shape) => msa("MsaGeneration", shape),
         Work::KimiDelta(shape) => kimi_delta(shape),
+        Work::GatedDelta(shape) => gated_delta(shape),
+        Work::Mamba2(shape) => mamba2(shape),
         Work::Overlap { .. } => Op::of("Overlap"),
         Work::Fallback { .. } => Op::of("Fallback"),
         other => Op::of(&format!("{other:?}")),
@@ -206,6 +210,7 @@ fn gemm(shape: &GemmShape) -> Op {
         .with("k", shape.k)
         .with("quant_mode", shape.quant.name())
         .with_unless("low_precision_input", u8::from(shape.low_precision_input), 0)
+        .with_unless("below_grid_sol", u8::from(shape.roofline_when_far), 0)
 }
 
 fn context_attention(shape: &ContextAttentionShape) -> Op {
@@ -258,6 +263,35 @@ fn dispatch(shape: &DispatchShape) -> Op {
         op.set("is_context", u8::from(shape.prompts));
     }
     op
+}
+
+fn gated_delta(shape: &GdnShape) -> Op {
+    Op::of("Gdn")
+        .with("kernel_source", shape.kernel.name())
+        .with("phase", phase_name(shape.kernel.is_prompt()))
+        .with("d_model", shape.hidden)
+        .with("d_conv", shape.conv_width)
+        .with("num_k_heads", shape.key_heads)
+        .with("head_k_dim", shape.key_dim)
+        .with("num_v_heads", shape.value_heads)
+        .with("head_v_dim", shape.value_dim)
+}
+
+fn mamba2(shape: &Mamba2Shape) -> Op {
+    Op::of("Mamba2")
+        .with("kernel_source", shape.kernel.name())
+        .with("phase", phase_name(shape.kernel.is_prompt()))
+        .with("d_model", shape.hidden)
+        .with("d_state", shape.state)
+        .with("d_conv", shape.conv_width)
+        .with("nheads", shape.heads)
+        .with("head_dim", shape.head_dim)
+        .with("n_groups", shape.groups)
+        .with("chunk_size", shape.chunk)
+}
+
+const fn phase_name(is_prompt: bool) -> &'static str {
+    if is_prompt { "context" } else { "generation" }
 }
 
 fn dsa(kind: &str, shape: &DsaShape) -> Op {

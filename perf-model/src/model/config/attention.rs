@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Fields;
+use super::fields::Fields;
 use crate::error::PerfModelError;
 use crate::model::{CompressedAttention, DeltaAttention, LatentAttention, ModelFamily, SparseAttention};
 

@@ -26,6 +26,7 @@ pub(super) fn apply(inferred: &mut Quantization, declared: &Declared<'_>, family
         | ModelFamily::NemotronNas
         | ModelFamily::NemotronH
         | ModelFamily::HybridMixture
+        | ModelFamily::SharedHybridMixture
         | ModelFamily::Vision
         | ModelFamily::MinimaxM3 => PartFormats::UNIFORM,
     };

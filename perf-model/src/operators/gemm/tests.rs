@@ -34,6 +34,7 @@ fn cost(n: u32, k: u32) -> GemmCost {
         k,
         quant: GemmQuant::Bfloat16,
         low_precision_input: false,
+        roofline_when_far: false,
     };
     GemmCost {
         system,
@@ -98,6 +99,21 @@ fn only_one_dimension_may_leave_the_measured_range() {
         cost(60_000, 100).latency(64),
         Err(OperatorMiss::OutOfReach { .. })
     ));
+}
+
+#[test]
+fn a_projection_to_a_few_features_costs_its_roofline() {
+    let mut narrow = cost(3, 1024);
+    assert!(narrow.latency(64).is_err());
+    narrow.shape.roofline_when_far = true;
+    let found = narrow.latency(64).unwrap();
+    assert_relative_eq!(found.ms, narrow.roofline_here(64));
+    assert_eq!(found.source, Source::Roofline);
+    // Where something near it was measured, that counts.
+    let mut near = cost(3000, 2000);
+    let measured = near.latency(64).unwrap();
+    near.shape.roofline_when_far = true;
+    assert_eq!(near.latency(64).unwrap(), measured);
 }
 
 #[test]

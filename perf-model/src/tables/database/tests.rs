@@ -88,6 +88,7 @@ fn a_miss_says_what_was_asked_for_and_what_exists() {
         k: 4096,
         quant: GemmQuant::Nvfp4,
         low_precision_input: false,
+        roofline_when_far: false,
     };
     assert_eq!(
         h200().gemm(gemm).unwrap_err().to_string(),
