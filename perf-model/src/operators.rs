@@ -33,7 +33,7 @@ pub use all_reduce::AllReduceCost;
 pub use all_to_all::{
     AllToAllCost, AllToAllShape, ExchangeLibrary, ExchangeStep, ExpertGroup, MessageFormat,
 };
-pub use closed_form::{PointToPoint, elementwise, embedding, point_to_point};
+pub use closed_form::{PointToPoint, elementwise, embedding, kv_transfer, point_to_point};
 pub use context_attention::{ContextAttentionCost, ContextAttentionShape, ContextTokens};
 pub use dispatch::DispatchCost;
 pub use dsa::{DsaContextCost, DsaGenerationCost};

@@ -13,6 +13,7 @@ use dgdr_profiler::kernel_tables::KernelTables;
 use dgdr_profiler::model_source::{ModelQuery, find_model};
 use dgdr_profiler::pipeline::comparison::{EngineTables, simulate};
 use dgdr_profiler::pipeline::question::Question;
+use dgdr_profiler::probe::KvTransfer;
 use dgdr_profiler::progress::Progress;
 use dgdr_sweep_planner::{Goal, Picking, SearchSpace, Serving, Sla, Workload};
 use dgdr_units::Milliseconds;
@@ -24,6 +25,7 @@ fn question() -> Question {
         ..HardwareWish::default()
     };
     Question {
+        transfer: KvTransfer::LeftOut,
         model: find_model(&ModelQuery::named("Qwen/Qwen3-32B")).unwrap().spec,
         hardware: Hardware::resolve(wish, None).unwrap(),
         backends: vec![Backend::Trtllm],

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::error::ProfilerError;
 use crate::kernel_tables::KernelTables;
 use crate::model_source::{ModelQuery, find_model};
+use crate::probe::KvTransfer;
 
 pub use point::{CheckedPoint, EstimateMode, EstimatePoint, Kind, backend};
 
@@ -249,6 +250,10 @@ fn disaggregated(engine: &Engine, point: &CheckedPoint, osl: u32) -> Result<Part
         isl: point.isl,
         osl,
     })?;
+    let mut ttft = scaled(prefill.ttft, factors.prefill_latency * factors.ttft_queue)?;
+    if point.transfer == KvTransfer::Counted {
+        ttft = together(ttft, engine.kv_transfer(point.isl)?)?;
+    }
     let prefill_rate = prefill.requests_per_s.get() / factors.prefill_latency * factors.prefill_efficiency;
     let decode_rate = decode.requests_per_s.get() / factors.decode_latency * factors.decode_efficiency;
     let gpus = real(u64::from(engine.mapping().gpus().get())) * 2.0;
@@ -259,14 +264,24 @@ fn disaggregated(engine: &Engine, point: &CheckedPoint, osl: u32) -> Result<Part
         decode.memory
     };
     Ok(Parts {
-        ttft: Some(scaled(
-            prefill.ttft,
-            factors.prefill_latency * factors.ttft_queue,
-        )?),
+        ttft: Some(ttft),
         tpot: Some(scaled(decode.tpot, factors.decode_latency)?),
         later_tokens,
         tokens_per_s_per_gpu: prefill_rate.min(decode_rate) * f64::from(osl) / gpus,
         memory: larger,
+    })
+}
+
+/// One after the other.
+fn together(
+    first: Estimate<Milliseconds>,
+    second: Estimate<Milliseconds>,
+) -> Result<Estimate<Milliseconds>, ProfilerError> {
+    let mut provenance = first.provenance;
+    provenance.merge(&second.provenance, 1.0);
+    Ok(Estimate {
+        value: Milliseconds::new(first.value.get() + second.value.get())?,
+        provenance,
     })
 }
 

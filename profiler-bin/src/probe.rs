@@ -6,7 +6,7 @@ use dgdr_perf_model::{Estimate, MemoryFraction, ParallelMapping, WorkerRole};
 use dgdr_sweep_planner::{Answer, DecodePoint, DisaggregatedCorrections, Failure, ProbeKind, Query};
 use dgdr_units::{Milliseconds, Tokens};
 
-pub use simulated::{SimulatedProbe, Simulation};
+pub use simulated::{KvTransfer, SimulatedProbe, Simulation};
 
 /// What an engine is started for, as far as its KV cache depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

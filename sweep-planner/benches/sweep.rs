@@ -57,6 +57,7 @@ fn answer(query: Query) -> Measured {
     match query.point {
         Point::Prefill { batch } => Measured::Prefill {
             ttft: estimate(380.0 * f64::from(batch) / gpus),
+            kv_transfer: Milliseconds::ZERO,
         },
         Point::Decode { batch } => Measured::Decode {
             itl: estimate(20.0 / gpus + 0.1 * f64::from(batch)),

@@ -80,6 +80,7 @@ pub(crate) fn answer(query: Query) -> Answer {
     match query.point {
         Point::Prefill { batch } => Ok(Measured::Prefill {
             ttft: estimate(prefill * f64::from(batch)),
+            kv_transfer: Milliseconds::ZERO,
         }),
         Point::Decode { batch } => full(batch).map_or_else(
             || {

@@ -45,7 +45,7 @@
 //!     let gpus = f64::from(query.mapping.gpus().get());
 //!     let sure = |value| Estimate { value: ms(value), provenance: Provenance::default() };
 //!     walk.record(Ok(match query.point {
-//!         Point::Prefill { batch } => Measured::Prefill { ttft: sure(800.0 * f64::from(batch) / gpus) },
+//!         Point::Prefill { batch } => Measured::Prefill { ttft: sure(800.0 * f64::from(batch) / gpus), kv_transfer: Milliseconds::ZERO },
 //!         Point::Decode { batch } => Measured::Decode { itl: sure(20.0 / gpus + 0.05 * f64::from(batch)) },
 //!         Point::Aggregated { .. } => unreachable!("only disaggregated serving was asked for"),
 //!     }))?;

@@ -117,6 +117,9 @@ pub enum Measured {
     Prefill {
         /// Time to first token.
         ttft: Estimate<Milliseconds>,
+        /// Time until the decode worker has the keys and values; zero where it is left out. No prompt waits for
+        /// another's, so queueing does not stretch it.
+        kv_transfer: Milliseconds,
     },
     /// Of [`Point::Decode`]: time between tokens, averaged over the generated tokens.
     Decode {

@@ -61,6 +61,7 @@ impl Machine {
         match query.point {
             Point::Prefill { batch } => Ok(Measured::Prefill {
                 ttft: estimate(prefill * f64::from(batch)),
+                kv_transfer: Milliseconds::ZERO,
             }),
             Point::Decode { batch } => room(batch).map(|()| Measured::Decode {
                 itl: estimate(decode(batch)),
@@ -313,7 +314,7 @@ fn best_by_plain_search(problem: &Problem, measured: &Measurements) -> Option<f6
     for (query, answer) in measured.iter() {
         let gpus = query.mapping.gpus().get();
         match (query.point, answer) {
-            (Point::Prefill { batch }, Ok(Measured::Prefill { ttft })) if ttft.value <= max_ttft => {
+            (Point::Prefill { batch }, Ok(Measured::Prefill { ttft, .. })) if ttft.value <= max_ttft => {
                 prefills.push((gpus, f64::from(batch) * 1000.0 / ttft.value.get()));
             }
             (Point::Decode { batch }, Ok(Measured::Decode { itl })) if itl.value <= max_itl => {

@@ -74,6 +74,7 @@ fn replayed(case: &str) -> BTreeMap<Query, Answer> {
                     Point::Prefill { batch },
                     Box::new(|| Measured::Prefill {
                         ttft: estimate(number(record, "ttft_ms")),
+                        kv_transfer: Milliseconds::ZERO,
                     }),
                 ),
                 "decode" => (
@@ -120,7 +121,15 @@ fn simulated(engine: &Engine, point: Point, osl: u32) -> Answer {
                 isl,
                 prefix: 0,
             })
-            .map(|worker| (worker.memory.fit(), Measured::Prefill { ttft: worker.ttft })),
+            .map(|worker| {
+                (
+                    worker.memory.fit(),
+                    Measured::Prefill {
+                        ttft: worker.ttft,
+                        kv_transfer: Milliseconds::ZERO,
+                    },
+                )
+            }),
         Point::Decode { batch } => engine
             .static_generation(GenerationQuery { batch, isl, osl })
             .map(|worker| (worker.memory.fit(), Measured::Decode { itl: worker.tpot })),

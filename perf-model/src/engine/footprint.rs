@@ -1,9 +1,11 @@
 //! The memory of one worker.
 
-use dgdr_units::{BYTES_PER_GIB, Bytes, Tokens, real};
+use dgdr_units::{BYTES_PER_GIB, Bytes, Milliseconds, Tokens, real};
 
 use super::Engine;
+use super::plan::StepLatency;
 use super::query::{KvCapacity, KvCapacityQuery, Speculation};
+use super::stages::estimate;
 use crate::backend::Backend;
 use crate::error::PerfModelError;
 use crate::graph::{GraphQuery, KvCache, OperatorGraph};
@@ -12,6 +14,8 @@ use crate::memory::{
     activation_factor,
 };
 use crate::model::ModelFamily;
+use crate::operators;
+use crate::provenance::Estimate;
 
 /// Sizes that do not change from question to question.
 #[derive(Debug, Clone)]
@@ -189,6 +193,18 @@ impl Engine {
             self.memory_fraction(q.role),
             overhead.kv_scale,
         )
+    }
+
+    /// The time that the keys and values of a prompt of `isl` tokens take from a prefill worker of this kind to a decode
+    /// worker: each GPU sends what it holds over its own link, at the same time. The reference predictor leaves this out.
+    ///
+    /// # Errors
+    /// [`PerfModelError::Number`] for a prompt longer than numbers reach.
+    pub fn kv_transfer(&self, isl: u32) -> Result<Estimate<Milliseconds>, PerfModelError> {
+        let bytes = self.memory.kv_cache.sequence_bytes(u64::from(isl));
+        let mut transfer = StepLatency::default();
+        transfer.add(operators::kv_transfer(self.system, bytes));
+        estimate(&transfer)
     }
 
     /// Tokens whose keys and values fit beside weights and activations, within the

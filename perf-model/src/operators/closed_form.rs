@@ -39,11 +39,17 @@ pub fn point_to_point(system: &SystemSpec, hops: PointToPoint) -> OperatorLatenc
     analytic(hop * 1000.0 * f64::from(hops.stages.saturating_sub(1)))
 }
 
+/// Keys and values on their way from a prefill to a decode worker: `bytes` of one GPU over its own link between nodes,
+/// after the latency of one hop. Workers may share a node, but nothing guarantees it.
+pub fn kv_transfer(system: &SystemSpec, bytes: f64) -> OperatorLatency {
+    analytic((bytes / system.inter_node_bandwidth + system.p2p_latency) * 1000.0)
+}
+
 #[cfg(test)]
 mod tests {
     use approx::assert_relative_eq;
 
-    use super::{PointToPoint, elementwise, point_to_point};
+    use super::{PointToPoint, elementwise, kv_transfer, point_to_point};
     use crate::SystemSpec;
 
     #[test]
@@ -52,6 +58,13 @@ mod tests {
         let bytes = 4000.0 * 10_240.0 * 2.0;
         let expected = (bytes / (4.8e12 * 0.8) + 3e-6) * 1000.0;
         assert_relative_eq!(elementwise(h200, 4000, 10_240).ms, expected, max_relative = 1e-12);
+    }
+
+    #[test]
+    fn a_cache_travels_over_the_link_between_nodes() {
+        let h200 = SystemSpec::by_name("h200_sxm").unwrap();
+        // 500 MB at 50 GB/s take 10 ms, the hop 10 microseconds.
+        assert_relative_eq!(kv_transfer(h200, 5e8).ms, 10.01, max_relative = 1e-12);
     }
 
     #[test]

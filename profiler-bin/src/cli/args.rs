@@ -9,6 +9,7 @@ use dgdr_types::contract::defaults;
 
 use crate::estimate::EstimatePoint;
 use crate::kernel_tables::KernelTableArgs;
+use crate::probe::KvTransfer;
 
 /// Finds how a large language model should be served on a GPU cluster.
 ///
@@ -116,6 +117,9 @@ pub struct ProfileArgs {
     /// Which tables answer.
     #[command(flatten)]
     pub tables: KernelTableArgs,
+    /// Whether the way of the KV cache from prefill to decode workers counts.
+    #[arg(long, value_enum, default_value_t)]
+    pub kv_transfer: KvTransfer,
     /// Draw no pictures.
     #[arg(long)]
     pub no_plots: bool,
@@ -196,6 +200,9 @@ pub struct SweepArgs {
     /// Which tables answer.
     #[command(flatten)]
     pub tables: KernelTableArgs,
+    /// Whether the way of the KV cache from prefill to decode workers counts.
+    #[arg(long, value_enum, default_value_t)]
+    pub kv_transfer: KvTransfer,
     /// Version of the engines: `current`, `previous`, `next`, or one of these by number.
     #[arg(long, value_name = "VERSION")]
     pub backend_version: Option<String>,

@@ -61,6 +61,7 @@ fn options(arguments: &ProfileArgs) -> ProfileOptions {
     ProfileOptions {
         model_config: arguments.model_config.clone(),
         tables: KernelTables::new(&arguments.tables),
+        transfer: arguments.kv_transfer,
         pictures: if arguments.no_plots {
             Pictures::Skip
         } else {

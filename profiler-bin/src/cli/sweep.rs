@@ -70,6 +70,7 @@ fn question(arguments: &SweepArgs, tables: &KernelTables) -> Result<Question, Pr
     let query =
         ModelQuery::named(&arguments.subject.model).with_config(arguments.subject.model_config.as_deref());
     Ok(Question {
+        transfer: arguments.kv_transfer,
         model: find_model(&query)?.spec,
         hardware,
         backends: match arguments.backend.as_str() {

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::error::ProfilerError;
 use crate::hardware::{Hardware, HardwareWish};
 use crate::kernel_tables::KernelTables;
+use crate::probe::KvTransfer;
 
 /// What kind of step is predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -93,6 +94,9 @@ pub struct EstimatePoint {
     /// Format of the KV cache; inferred from the checkpoint by default.
     #[arg(long, value_name = "QUANT")]
     pub kvcache_quant_mode: Option<String>,
+    /// Whether the way of the KV cache from prefill to decode workers counts (disagg only).
+    #[arg(long, value_enum)]
+    pub kv_transfer: Option<KvTransfer>,
     /// Tokens drafted by multi-token prediction.
     #[arg(long, value_name = "N")]
     pub nextn: Option<u32>,
@@ -152,6 +156,8 @@ pub struct CheckedPoint {
     pub precision: PrecisionOverrides,
     /// Multi-token prediction.
     pub speculation: Speculation,
+    /// Whether the way of the KV cache counts.
+    pub transfer: KvTransfer,
 }
 
 impl EstimatePoint {
@@ -185,6 +191,7 @@ impl EstimatePoint {
             batch,
             mapping: self.mapping()?,
             precision: self.precision()?,
+            transfer: self.kv_transfer.unwrap_or_default(),
             speculation: self.speculation()?,
         })
     }

@@ -127,6 +127,7 @@ fn prepare(
         precision,
         memory_capacity: question.hardware.memory,
         workload: question.workload,
+        transfer: question.transfer,
     });
     let traits = ProbeTraits {
         backend,

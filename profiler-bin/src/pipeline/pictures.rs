@@ -134,8 +134,8 @@ impl PictureInput<'_> {
         let mut pick = None;
         for (query, answer) in self.study.measurements.iter() {
             let ttft_ms = match (query.point, answer) {
-                (Point::Prefill { batch: 1 }, Ok(Measured::Prefill { ttft })) if is_split => {
-                    ttft.value.get() * factors.prefill_latency * factors.ttft_queue
+                (Point::Prefill { batch: 1 }, Ok(Measured::Prefill { ttft, kv_transfer })) if is_split => {
+                    ttft.value.get() * factors.prefill_latency * factors.ttft_queue + kv_transfer.get()
                 }
                 (Point::Aggregated { batch: 1, .. }, Ok(Measured::Aggregated { ttft, .. })) if !is_split => {
                     ttft.value.get()

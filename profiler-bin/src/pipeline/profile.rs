@@ -27,6 +27,7 @@ use crate::error::ProfilerError;
 use crate::hardware::{Hardware, HardwareWish, LocalSystem, Origin};
 use crate::kernel_tables::KernelTables;
 use crate::model_source::{ModelOrigin, ModelQuery, find_model};
+use crate::probe::KvTransfer;
 use crate::progress::Progress;
 use crate::render::{render, to_yaml};
 
@@ -55,6 +56,8 @@ pub struct ProfileOptions {
     pub model_config: Option<PathBuf>,
     /// Where kernels were measured.
     pub tables: KernelTables,
+    /// Whether the way of the KV cache counts.
+    pub transfer: KvTransfer,
     /// Whether pictures are drawn.
     pub pictures: Pictures,
     /// What happens when the SLA cannot be met.
@@ -358,6 +361,7 @@ pub fn question(request: &ResolvedRequest, options: &ProfileOptions) -> Result<U
     let found = find_model(&query)?;
     let (picking, serving) = picking(request, hardware.total_gpus)?;
     let question = Question {
+        transfer: options.transfer,
         model: found.spec,
         hardware,
         backends: backends(request.backend),

@@ -12,6 +12,7 @@ use dgdr_units::{Bytes, Gpus, floor_count};
 
 use crate::error::ProfilerError;
 use crate::hardware::Hardware;
+use crate::probe::KvTransfer;
 
 /// The question to all engines that are compared.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Question {
     pub picking: Picking,
     /// Which ways of serving are compared.
     pub serving: Serving,
+    /// Whether the way of the KV cache counts.
+    pub transfer: KvTransfer,
     /// GPUs of the widest engine that may be tried.
     pub max_gpus_per_engine: Option<Gpus>,
     /// Which mappings are tried.

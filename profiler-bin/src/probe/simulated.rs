@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use dgdr_perf_model::{
     AggregatedQuery, ContextQuery, Engine, Estimate, GenerationQuery, KvCapacityQuery, MemoryBreakdown,
     MemoryFit, ModelSpec, ParallelMapping, PerfDatabase, PerfModelError, Precision,
@@ -10,6 +11,7 @@ use dgdr_sweep_planner::{
     Answer, DecodePoint, DisaggregatedCorrections, Failure, Measured, Point, ProbeKind, Query, Workload,
 };
 use dgdr_units::{Bytes, Milliseconds, Tokens};
+use serde::Deserialize;
 
 use super::{EngineLimits, KvRoom, Probe};
 
@@ -21,6 +23,7 @@ pub struct SimulatedProbe {
     precision: Precision,
     memory_capacity: Bytes,
     workload: Workload,
+    transfer: KvTransfer,
     engines: BTreeMap<ParallelMapping, Result<Engine, Failure>>,
 }
 
@@ -37,6 +40,19 @@ pub struct Simulation {
     pub memory_capacity: Bytes,
     /// The typical request.
     pub workload: Workload,
+    /// Whether the way of the KV cache counts.
+    pub transfer: KvTransfer,
+}
+
+/// Whether the way of the KV cache from prefill to decode workers counts towards the time to first token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KvTransfer {
+    /// Not, as in aiconfigurator.
+    #[default]
+    LeftOut,
+    /// Each GPU sends what it holds over its own link between nodes.
+    Counted,
 }
 
 impl SimulatedProbe {
@@ -48,6 +64,7 @@ impl SimulatedProbe {
             precision,
             memory_capacity,
             workload,
+            transfer,
         } = simulation;
         Self {
             database,
@@ -55,6 +72,7 @@ impl SimulatedProbe {
             precision,
             memory_capacity,
             workload,
+            transfer,
             engines: BTreeMap::new(),
         }
     }
@@ -74,6 +92,7 @@ impl SimulatedProbe {
 
     fn measure(&mut self, query: Query) -> Answer {
         let workload = self.workload;
+        let transfer = self.transfer;
         let engine = self.engine(query.mapping)?;
         match query.point {
             Point::Aggregated {
@@ -106,7 +125,17 @@ impl SimulatedProbe {
                     })
                     .map_err(|error| point_failed(&error))?;
                 fits(&run.memory)?;
-                Ok(Measured::Prefill { ttft: run.ttft })
+                let kv_transfer = match transfer {
+                    KvTransfer::LeftOut => Milliseconds::ZERO,
+                    KvTransfer::Counted => {
+                        let sent = engine.kv_transfer(workload.isl());
+                        sent.map_err(|error| point_failed(&error))?.value
+                    }
+                };
+                Ok(Measured::Prefill {
+                    ttft: run.ttft,
+                    kv_transfer,
+                })
             }
             Point::Decode { batch } => {
                 let run = engine

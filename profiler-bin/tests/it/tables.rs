@@ -117,3 +117,18 @@ fn a_folder_of_parquet_files_is_read_in_place() {
         stderr(&versions)
     );
 }
+
+#[test]
+fn the_way_of_the_kv_cache_counts_when_asked_for() {
+    let sandbox = Sandbox::new();
+    let ttft = |more: &[&str]| {
+        let mut arguments = point("h200_sxm", more);
+        arguments[8] = "disagg";
+        arguments.retain(|argument| !["--ctx-tokens", "6000"].contains(argument));
+        answer(&sandbox, &arguments)["ttft_ms"].as_f64().unwrap()
+    };
+    let more = ttft(&["--kv-transfer", "counted"]) - ttft(&[]);
+    // 3,000 tokens of 128 KiB on each of two GPUs, over 50 GB/s each, and one hop of 10 microseconds.
+    let expected = 3000.0 * 131_072.0 / 50e9 * 1000.0 + 0.01;
+    assert!((more / expected - 1.0).abs() < 1e-6, "{more} against {expected}");
+}

@@ -65,12 +65,12 @@ impl Rows {
                         corrections,
                     ));
                 }
-                (Point::Prefill { batch }, Ok(Measured::Prefill { ttft }))
+                (Point::Prefill { batch }, Ok(Measured::Prefill { ttft, kv_transfer }))
                     if problem.serving.disaggregated() && ttft.value.get() > 0.0 =>
                 {
                     let latency = ttft.value.get() * corrections.prefill_latency;
                     rows.prefill.push(WorkerRow {
-                        latency: corrections.round(latency) * corrections.ttft_queue,
+                        latency: corrections.round(latency) * corrections.ttft_queue + kv_transfer.get(),
                         rate: corrections.round(in_flight(query, batch, Pipelined::Yes) * 1000.0 / latency),
                         sources: ttft.provenance,
                         ..worker(query, batch)

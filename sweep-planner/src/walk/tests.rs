@@ -1,5 +1,5 @@
 use dgdr_perf_model::ParallelMapping;
-use dgdr_units::{Bytes, Gpus};
+use dgdr_units::{Bytes, Gpus, Milliseconds};
 
 use super::{PastItl, Walk, WalkPolicy};
 use crate::fixture::{answer, estimate, problem};
@@ -141,7 +141,12 @@ fn answers_must_fit_their_query() {
         &candidates(&problem),
         &WalkPolicy::exhaustive(problem.workload),
     );
-    let prefill = || Ok(Measured::Prefill { ttft: estimate(1.0) });
+    let prefill = || {
+        Ok(Measured::Prefill {
+            ttft: estimate(1.0),
+            kv_transfer: Milliseconds::ZERO,
+        })
+    };
     assert_eq!(walk.record(prefill()), Err(PlannerError::NothingAsked));
     let query = walk.next_query().unwrap();
     assert_eq!(query.point.role(), Role::Aggregated);
