@@ -1,5 +1,5 @@
-//! Attention over a window of recent tokens and over older ones that are compressed block by block (DeepSeek-V4), with the
-//! projections around it.
+//! Attention over a window of recent tokens and over older ones that are compressed block by block (DeepSeek-V4), with
+//! the projections around it.
 
 mod split;
 mod top_k;

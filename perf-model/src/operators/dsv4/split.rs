@@ -57,8 +57,8 @@ impl Split {
         tokens.div_ceil(self.ranks).max(1)
     }
 
-    /// The latency of a rank's `share` with what splitting adds, at (prefix, new tokens of each sequence, sequences). None
-    /// where the index was not measured that far.
+    /// The latency of a rank's `share` with what splitting adds, at (prefix, new tokens of each sequence, sequences).
+    /// None where the index was not measured that far.
     pub(super) fn added_to(
         &self,
         share: OperatorLatency,

@@ -48,8 +48,8 @@ pub fn context_dsv4(system: &SystemSpec, shape: &Dsv4Shape, at: [u64; 3]) -> f64
     roofline(system, shape, span, shape.fmha)
 }
 
-/// Decode attention at (sequences, tokens of each with the new one); it computes in fp8 where the cache is fp8 and the GPU
-/// can.
+/// Decode attention at (sequences, tokens of each with the new one); it computes in fp8 where the cache is fp8 and the
+/// GPU can.
 pub fn generation_dsv4(system: &SystemSpec, shape: &Dsv4Shape, at: [u64; 2]) -> f64 {
     let [batch, sequence] = at;
     let cached = sequence.saturating_sub(1);

@@ -22,7 +22,6 @@ pub fn hyper_connection(system: &SystemSpec, shape: &HyperConnectionShape, token
     let state = streams * hidden;
     // How every stream is read, written, and mixed into every other.
     let weights = (2.0 + streams) * streams;
-
     let through = 2.0 * tokens * state * ELEMENT;
     let (operations, extra) = match shape.side {
         HyperConnectionSide::Pre => {
