@@ -108,8 +108,9 @@ impl Engine {
 
     /// A step that takes in `context_tokens` of prompts while `decoding` requests each get a token.
     ///
-    /// All tokens share the products and reductions as if they were one sequence; attention is priced for the prompts
-    /// and for the decoding requests apart, the former averaged over the chunks of a prompt.
+    /// All tokens share the products and reductions as if they were one sequence behind all that is cached; attention is
+    /// priced for the prompts and for the decoding requests apart, the former averaged over the chunks of a prompt.
+    /// Attention that is one block with its projections (latent attention) counts among the products.
     fn visit_mixed(
         &self,
         q: AggregatedQuery,
@@ -122,7 +123,7 @@ impl Engine {
         let as_one_sequence = StepShape::context(ContextTokens {
             batch: 1,
             new_tokens: tokens,
-            prefix: 0,
+            prefix: cached,
         });
         let others = Selection::OtherThanAttention;
         self.plan

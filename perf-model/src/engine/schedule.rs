@@ -52,7 +52,7 @@ impl Schedule {
         let rest = q.batch.saturating_sub(context_requests).max(1);
         let generation_requests = match backend {
             Backend::Trtllm | Backend::Sglang if context_bound => {
-                let share = floor_count(f64::from(q.batch) / (steps / iterations));
+                let share = whole_quotient(f64::from(q.batch), steps / iterations);
                 u32::try_from(share).unwrap_or(q.batch).max(1)
             }
             Backend::Trtllm | Backend::Sglang | Backend::Vllm => rest,
@@ -99,6 +99,11 @@ impl Schedule {
         let total = self.mixed_count * mixed_ms + self.decode_count * decode_ms;
         per_second(q, total)
     }
+}
+
+/// How often a positive divisor fits: a quotient that is rounded first would make 15 of 14.999….
+fn whole_quotient(dividend: f64, divisor: f64) -> u64 {
+    floor_count(((dividend - dividend % divisor) / divisor).round())
 }
 
 /// Output tokens per second when a batch takes `total_ms`.

@@ -39,6 +39,19 @@ fn context_bound_work_never_decodes_alone() {
 }
 
 #[test]
+fn requests_that_almost_fit_do_not_decode() {
+    let q = AggregatedQuery {
+        batch: 327,
+        isl: 43,
+        osl: 15,
+        prefix: 0,
+        context_tokens: 43,
+    };
+    // 327 steps over 15 tokens are a little more than 21.8 in binary, of which 327 holds 14 (Python: `327 // 21.8`).
+    assert_eq!(Schedule::new(Backend::Sglang, q, 1.0).generation_requests, 14);
+}
+
+#[test]
 fn a_single_request_decodes_after_its_prompt() {
     let schedule = Schedule::new(Backend::Sglang, AggregatedQuery { batch: 1, ..Q }, 1.0);
     close(schedule.mixed_count, 1.0);
