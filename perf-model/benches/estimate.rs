@@ -26,34 +26,64 @@ const AGGREGATED: AggregatedQuery = AggregatedQuery {
     context_tokens: 6000,
 };
 
+/// A model, and how it is spread.
+#[derive(Clone, Copy)]
+struct Subject {
+    name: &'static str,
+    model: &'static str,
+    mapping: fn() -> Option<ParallelMapping>,
+}
+
+const SUBJECTS: [Subject; 3] = [
+    Subject {
+        name: "dense",
+        model: "Qwen/Qwen3-32B",
+        mapping: || Some(ParallelMapping::SINGLE),
+    },
+    Subject {
+        name: "experts",
+        model: "Qwen/Qwen3-235B-A22B-FP8",
+        mapping: || ParallelMapping::tep(4).ok(),
+    },
+    Subject {
+        name: "deepseek",
+        model: "deepseek-ai/DeepSeek-V3",
+        mapping: || ParallelMapping::tep(8).ok(),
+    },
+];
+
 /// From nothing: tables decoded, operators bound.
-fn engine() -> Option<Engine> {
-    let model = registry::find("Qwen/Qwen3-32B")?;
+fn engine(subject: Subject) -> Option<Engine> {
+    let model = registry::find(subject.model)?;
     let system = SystemSpec::by_name("h200_sxm")?;
     let database = PerfDatabase::embedded(system, Backend::Trtllm, None).ok()?;
     let precision = Precision::infer(model, &database).ok()?;
-    Engine::new(&database, model, precision, ParallelMapping::SINGLE).ok()
+    Engine::new(&database, model, precision, (subject.mapping)()?).ok()
 }
 
 fn warm(criterion: &mut Criterion) {
-    let Some(engine) = engine() else { return };
-    let mut group = criterion.benchmark_group("warm");
-    group.bench_function("static_context", |bencher| {
-        bencher.iter(|| engine.static_context(black_box(CONTEXT)));
-    });
-    group.bench_function("static_generation", |bencher| {
-        bencher.iter(|| engine.static_generation(black_box(GENERATION)));
-    });
-    group.bench_function("aggregated", |bencher| {
-        bencher.iter(|| engine.aggregated(black_box(AGGREGATED)));
-    });
-    group.finish();
+    for subject in SUBJECTS {
+        let Some(engine) = engine(subject) else { continue };
+        let mut group = criterion.benchmark_group(format!("warm_{}", subject.name));
+        group.bench_function("static_context", |bencher| {
+            bencher.iter(|| engine.static_context(black_box(CONTEXT)));
+        });
+        group.bench_function("static_generation", |bencher| {
+            bencher.iter(|| engine.static_generation(black_box(GENERATION)));
+        });
+        group.bench_function("aggregated", |bencher| {
+            bencher.iter(|| engine.aggregated(black_box(AGGREGATED)));
+        });
+        group.finish();
+    }
 }
 
 fn cold(criterion: &mut Criterion) {
-    criterion.bench_function("cold", |bencher| {
-        bencher.iter(|| engine().map(|engine| engine.aggregated(black_box(AGGREGATED))));
-    });
+    for subject in SUBJECTS {
+        criterion.bench_function(&format!("cold_{}", subject.name), |bencher| {
+            bencher.iter(|| engine(subject).map(|engine| engine.aggregated(black_box(AGGREGATED))));
+        });
+    }
 }
 
 criterion_group!(benches, warm, cold);
