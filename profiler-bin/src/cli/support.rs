@@ -18,8 +18,11 @@ use crate::hardware::{Hardware, HardwareWish};
 use crate::model_source::{ModelQuery, find_model};
 use crate::report::{Align, Table};
 
-/// Widths that are looked at: those of a search on nodes of eight GPUs.
+/// Tensor-parallel widths that are looked at: those of a search on nodes of eight GPUs.
 const WIDTHS: [u32; 4] = [1, 2, 4, 8];
+
+/// Widths over which experts are spread; large mixtures need a second node.
+const SPREAD_WIDTHS: [u32; 4] = [2, 4, 8, 16];
 
 /// So many rows are explained below the table.
 const EXPLAINED_ROWS: usize = 3;
@@ -119,9 +122,8 @@ fn mappings(model: &ModelSpec) -> impl Iterator<Item = ParallelMapping> {
         .into_iter()
         .filter(|_| model.experts.is_some())
         .flat_map(|of_width| {
-            WIDTHS
+            SPREAD_WIDTHS
                 .into_iter()
-                .filter(|width| *width > 1)
                 .filter_map(move |width| of_width(width).ok())
         });
     WIDTHS
@@ -213,21 +215,20 @@ fn table(rows: &[Row]) -> String {
     lines.join("\n")
 }
 
-/// The whole reasons of a row.
+/// The whole reasons of a row, one mapping's for all that share them.
 fn explanations(row: &Row) -> impl Iterator<Item = String> {
-    let gaps = row
-        .incomplete
-        .iter()
-        .chain(&row.impossible)
-        .chain(&row.not_covered);
-    gaps.flat_map(move |gap| {
-        gap.reasons.iter().map(move |reason| {
-            format!(
-                "{} on {} with {}, {}: {reason}",
-                row.model, row.system, row.backend, gap.mapping
-            )
+    [&row.incomplete, &row.impossible, &row.not_covered]
+        .into_iter()
+        .flat_map(|gaps| merged(gaps))
+        .flat_map(move |alike| {
+            let mappings = alike.mappings();
+            alike.gaps[0].reasons.iter().map(move |reason| {
+                format!(
+                    "{} on {} with {}, {mappings}: {reason}",
+                    row.model, row.system, row.backend
+                )
+            })
         })
-    })
 }
 
 fn names(mappings: &[String]) -> String {
@@ -238,21 +239,38 @@ fn names(mappings: &[String]) -> String {
     }
 }
 
-/// Gaps in one cell: mappings that share their reasons share the words.
-fn gaps(gaps: &[Gap]) -> String {
-    let mut merged: Vec<(Vec<&str>, &[String])> = Vec::new();
+/// Mappings with the same gist.
+struct Alike<'a> {
+    gaps: Vec<&'a Gap>,
+}
+
+impl Alike<'_> {
+    fn mappings(&self) -> String {
+        let names: Vec<&str> = self.gaps.iter().map(|gap| gap.mapping.as_str()).collect();
+        names.join(" ")
+    }
+}
+
+/// Mappings that share their gist, in the order of their first.
+fn merged(gaps: &[Gap]) -> Vec<Alike<'_>> {
+    let mut merged: Vec<Alike<'_>> = Vec::new();
     for gap in gaps {
-        match merged.iter_mut().find(|(_, gist)| *gist == gap.gist) {
-            Some((mappings, _)) => mappings.push(&gap.mapping),
-            None => merged.push((vec![&gap.mapping], &gap.gist)),
+        match merged.iter_mut().find(|alike| alike.gaps[0].gist == gap.gist) {
+            Some(alike) => alike.gaps.push(gap),
+            None => merged.push(Alike { gaps: vec![gap] }),
         }
     }
-    if merged.is_empty() {
+    merged
+}
+
+/// Gaps in one cell: mappings that share their gist share the words.
+fn gaps(gaps: &[Gap]) -> String {
+    if gaps.is_empty() {
         return "-".to_owned();
     }
-    let cells: Vec<String> = merged
+    let cells: Vec<String> = merged(gaps)
         .iter()
-        .map(|(mappings, gist)| format!("{}: {}", mappings.join(" "), gist.join(", ")))
+        .map(|alike| format!("{}: {}", alike.mappings(), alike.gaps[0].gist.join(", ")))
         .collect();
     cells.join("; ")
 }
