@@ -7,6 +7,7 @@
 mod aggregated;
 mod borrowed;
 mod bound;
+pub(crate) mod exchange;
 mod footprint;
 mod plan;
 mod query;
@@ -16,7 +17,7 @@ mod stages;
 use crate::backend::Backend;
 use crate::efficiency::GapPolicy;
 use crate::error::PerfModelError;
-use crate::graph::{GraphOperator, GraphQuery, OperatorGraph};
+use crate::graph::{GraphOperator, GraphQuery};
 use crate::mapping::ParallelMapping;
 use crate::memory::{MemoryFraction, MemoryFractionQuery, WorkerRole};
 use crate::model::ModelSpec;
@@ -27,6 +28,7 @@ use crate::system::SystemSpec;
 use crate::tables::PerfDatabase;
 
 pub use borrowed::Borrowed;
+pub use exchange::ExchangePolicy;
 pub use footprint::MemoryQuery;
 pub use query::{
     Aggregated, AggregatedOperators, AggregatedQuery, AggregatedSteps, ContextQuery, DecodeStepQuery,
@@ -86,7 +88,7 @@ impl Engine {
         }
         .with_experts();
         let mapping = query.mapping;
-        let graph = OperatorGraph::of(query)?;
+        let graph = database.graph(query)?;
         let plan = Plan::bind(database, &graph, model.layers)?.with_draft_layers(speculation.drafted);
         Ok(Self {
             system: database.system(),
@@ -187,7 +189,7 @@ impl Survey {
             drafted: 0,
         }
         .with_experts();
-        let graph = OperatorGraph::of(query)?;
+        let graph = database.graph(query)?;
         let resident = footprint::MemoryModel::new(query, &graph)?.resident();
         let missing = if database.is_measured() {
             plan::missing(&database.clone().with_gaps(GapPolicy::Refuse), &graph)

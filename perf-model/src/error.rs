@@ -124,6 +124,34 @@ pub enum PerfModelError {
         /// Ranks that a prompt would be split over.
         cp: u32,
     },
+    /// Experts that span nodes and are split themselves.
+    #[error(
+        "{mapping} spreads experts over more than the {gpus_per_node} GPUs of a node and splits each of them, too; across \
+         nodes leave moe_tp at 1"
+    )]
+    ExpertsAcrossNodes {
+        /// The mapping.
+        mapping: ParallelMapping,
+        /// GPUs of a node.
+        gpus_per_node: u32,
+    },
+    /// Experts that span nodes without a measured exchange of tokens.
+    #[error(
+        "{backend} was not measured exchanging tokens of `{model}` among EP{moe_ep} on {system}, more than the \
+         {gpus_per_node} GPUs of a node; keep expert parallelism within a node"
+    )]
+    ExchangeNotMeasured {
+        /// Name of the model.
+        model: String,
+        /// GPU system.
+        system: &'static str,
+        /// The engine.
+        backend: Backend,
+        /// Ranks that would exchange tokens.
+        moe_ep: u32,
+        /// GPUs of a node.
+        gpus_per_node: u32,
+    },
     /// Attention that is spread in two ways that exclude each other.
     #[error(
         "{mapping} splits prompts and spreads attention too, which {backend} does not combine; leave tp and attention_dp \
@@ -220,6 +248,7 @@ impl PerfModelError {
             | Self::ExpertsNotAligned { .. }
             | Self::PromptsNotSplit { .. }
             | Self::SplitAndSpread { .. }
+            | Self::ExpertsAcrossNodes { .. }
             | Self::NoKvRoom { .. }
             | Self::WeightsDoNotFit { .. }
             | Self::EngineNeedsOtherGpu { .. } => true,
@@ -231,6 +260,7 @@ impl PerfModelError {
             | Self::Query { .. }
             | Self::Number(_)
             | Self::Speculation { .. }
+            | Self::ExchangeNotMeasured { .. }
             | Self::Operator { .. }
             | Self::Tables(_) => false,
         }
@@ -249,7 +279,8 @@ impl PerfModelError {
             Self::TooFewExperts { .. } => "too few experts",
             Self::ExpertsNotAligned { .. } => "experts cannot be split",
             Self::PromptsNotSplit { .. } => "engine does not split prompts",
-            Self::SplitAndSpread { .. } => "engine does not combine this",
+            Self::SplitAndSpread { .. } | Self::ExpertsAcrossNodes { .. } => "engine does not combine this",
+            Self::ExchangeNotMeasured { .. } => "exchange between nodes not measured",
             Self::WeightsDoNotFit { .. } => "weights exceed memory",
             Self::EngineNeedsOtherGpu { .. } => "engine does not run on this GPU",
             Self::Query { .. } | Self::Speculation { .. } => "question makes no sense",

@@ -9,6 +9,7 @@ mod deepseek;
 mod deepseek_sparse;
 mod deepseek_v4;
 mod dense;
+mod exchange;
 mod gated_linear;
 mod gemma4;
 mod hybrid_mixture;
@@ -32,12 +33,13 @@ use crate::quant::Precision;
 use crate::system::SystemSpec;
 
 pub use context_parallel::splits_prompts;
+pub use exchange::{ExchangeLibraries, exchanges_tokens};
 pub use kv_cache::KvCache;
 pub use operator::{Operator, OperatorName, Phase};
 pub use shapes::{
     Compression, ContextMlaModuleShape, ContextMlaShape, DsaArchitecture, DsaShape, Dsv4Shape,
     GenerationMlaModuleShape, GenerationMlaShape, HyperConnectionShape, HyperConnectionSide, IndexerLayers,
-    MlaBmmShape, MlaBmmSide, MsaShape,
+    MlaBmmShape, MlaBmmSide, MsaShape, WideEpContextMlaShape, WideEpGenerationMlaShape,
 };
 pub use work::{
     DispatchShape, GraphOperator, MoeShape, Repeats, TokenBasis, TokenShare, Work, WorkloadDistribution,

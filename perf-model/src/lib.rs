@@ -41,8 +41,9 @@ pub use backend::Backend;
 pub use coverage::{Coverage, CoverageQuery};
 pub use efficiency::GapPolicy;
 pub use engine::{
-    Aggregated, AggregatedQuery, Borrowed, ContextQuery, DecodeStepQuery, Engine, GenerationQuery,
-    KvCapacity, KvCapacityQuery, MemoryQuery, OperatorTime, Speculation, StaticContext, StaticGeneration,
+    Aggregated, AggregatedQuery, Borrowed, ContextQuery, DecodeStepQuery, Engine, ExchangePolicy,
+    GenerationQuery, KvCapacity, KvCapacityQuery, MemoryQuery, OperatorTime, Speculation, StaticContext,
+    StaticGeneration,
 };
 pub use error::PerfModelError;
 pub use mapping::{MappingError, MappingWidths, ParallelMapping};

@@ -28,6 +28,7 @@ mod nccl;
 pub mod roofline;
 mod scaling;
 mod step;
+mod wide_ep_mla;
 
 pub use all_reduce::AllReduceCost;
 pub use all_to_all::{
@@ -54,5 +55,6 @@ pub use moe::MoeCost;
 pub use msa::{ContextMsaCost, GenerationMsaCost};
 pub use nccl::{Collective, NcclCost};
 pub use step::StepShape;
+pub use wide_ep_mla::{WideEpContextMlaCost, WideEpGenerationMlaCost};
 
 pub(crate) use miss::Measured;

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use dgdr_perf_model::graph::{
     ContextMlaModuleShape, ContextMlaShape, DsaArchitecture, DsaShape, GenerationMlaModuleShape,
-    GenerationMlaShape, IndexerLayers, MlaBmmShape, MlaBmmSide,
+    GenerationMlaShape, IndexerLayers, MlaBmmShape, MlaBmmSide, WideEpContextMlaShape,
+    WideEpGenerationMlaShape,
 };
 use dgdr_perf_model::operators::{ContextTokens, GenerationTokens, OperatorMiss};
 use dgdr_perf_model::{
@@ -90,6 +91,20 @@ impl Question {
                     gemm: self.gemm(),
                 };
                 database.generation_mla_module(shape)?.latency(self.generation())
+            }
+            "wide_ep_context_mla" => {
+                let shape = WideEpContextMlaShape {
+                    heads: self.size("n"),
+                    kv: self.kv(),
+                    context_parallel: self.size("cp"),
+                };
+                database.wide_ep_context_mla(shape)?.latency(self.context())
+            }
+            "wide_ep_generation_mla" => {
+                let (heads, kv) = (self.size("n"), self.kv());
+                database
+                    .wide_ep_generation_mla(WideEpGenerationMlaShape { heads, kv })?
+                    .latency(self.generation())
             }
             "mla_bmm" => self.mla_bmm(),
             "dsa_context" => database.dsa_context(self.dsa())?.latency(self.context()),

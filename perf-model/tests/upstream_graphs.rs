@@ -11,8 +11,8 @@ mod upstream_graphs {
 
 use std::collections::BTreeMap;
 
-use dgdr_perf_model::graph::{OperatorGraph, Phase};
-use dgdr_perf_model::{ModelFamily, SystemSpec, registry};
+use dgdr_perf_model::graph::{GraphQuery, OperatorGraph, Phase};
+use dgdr_perf_model::{ExchangePolicy, ModelFamily, PerfDatabase, PerfModelError, SystemSpec, registry};
 
 use upstream_graphs::golden::{Case, Golden, Op, Sizes};
 use upstream_graphs::ours;
@@ -33,6 +33,9 @@ const APART: &[(&str, &str)] = &[];
 
 /// Families of whose keys and values the reference counts none, for want of a number of heads that all layers share.
 const WITHOUT_CACHE: &[ModelFamily] = &[ModelFamily::NemotronNas];
+
+const GRAPHS: &[u8] = include_bytes!("data/graphs.gz");
+const EXCHANGES: &[u8] = include_bytes!("data/exchanges.gz");
 
 /// Differences that are shown of each family.
 const SHOWN: usize = 12;
@@ -66,10 +69,14 @@ fn size_differences(expected: &Sizes, found: &Sizes) -> Vec<String> {
         .collect()
 }
 
-fn differences(case: &Case, golden: &Golden) -> Vec<String> {
+fn differences(
+    case: &Case,
+    golden: &Golden,
+    graph: impl Fn(GraphQuery<'_>) -> Result<OperatorGraph, PerfModelError>,
+) -> Vec<String> {
     let model = registry::find(&case.model).unwrap();
     let query = case.query(model, SystemSpec::by_name(&case.system).unwrap());
-    let graph = OperatorGraph::of(query);
+    let graph = graph(query);
     match (&case.answer, graph) {
         (Err(_), Err(_)) => Vec::new(),
         (Err(_), Ok(_)) if case.is_about_experts(model) => Vec::new(),
@@ -102,7 +109,7 @@ fn differences(case: &Case, golden: &Golden) -> Vec<String> {
 
 #[test]
 fn every_operator_list_is_the_reference_s() {
-    let golden = Golden::read();
+    let golden = Golden::read(GRAPHS);
     let mut wrong: BTreeMap<ModelFamily, Vec<String>> = BTreeMap::new();
     let (mut compared, mut pending) = (0, 0);
     for case in &golden.cases {
@@ -112,7 +119,7 @@ fn every_operator_list_is_the_reference_s() {
             continue;
         }
         compared += 1;
-        let differences = differences(case, &golden);
+        let differences = differences(case, &golden, OperatorGraph::of);
         wrong.entry(family).or_default().extend(
             differences
                 .into_iter()
@@ -130,4 +137,21 @@ fn every_operator_list_is_the_reference_s() {
         })
         .collect();
     assert!(report.is_empty(), "{}", report.join("\n"));
+}
+
+/// In searches experts exchange tokens by kernels of their own wherever those were measured.
+#[test]
+fn experts_exchange_tokens_where_the_reference_s_do() {
+    let golden = Golden::read(EXCHANGES);
+    let mut wrong = Vec::new();
+    for case in &golden.cases {
+        let system = SystemSpec::by_name(&case.system).unwrap();
+        let database = PerfDatabase::embedded(system, case.backend, None)
+            .unwrap()
+            .with_exchange(ExchangePolicy::WhereMeasured);
+        let found = differences(case, &golden, |query| database.graph(query));
+        wrong.extend(found.into_iter().map(|what| format!("{case}:\n    {what}")));
+    }
+    assert!(golden.cases.len() > 100);
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -52,6 +52,8 @@ impl Subject {
             | Work::PointToPoint { .. }
             // Chosen only where it was measured.
             | Work::AllToAll(_)
+            | Work::WideEpContextMla(_)
+            | Work::WideEpGenerationMla(_)
             | Work::Overlap { .. }
             | Work::Fallback { .. } => return None,
             Work::ContextMla(shape) => (
@@ -203,6 +205,8 @@ fn on_gpu(system: &SystemSpec, work: &Work, tokens: u64, step: &StepShape) -> f6
         | Work::PointToPoint { .. }
         | Work::Dispatch(_)
         | Work::AllToAll(_)
+        | Work::WideEpContextMla(_)
+        | Work::WideEpGenerationMla(_)
         | Work::Overlap { .. }
         | Work::Fallback { .. } => 0.0,
     }

@@ -7,7 +7,8 @@ use crate::operators::{
     ContextMlaModuleCost, ContextMsaCost, DispatchCost, DsaContextCost, DsaGenerationCost, ExpertComputeCost,
     GdnCost, GemmCost, GenerationAttentionCost, GenerationDsv4Cost, GenerationMlaCost,
     GenerationMlaModuleCost, GenerationMsaCost, HyperConnectionCost, KdaCost, Mamba2Cost, MlaBmmCost,
-    MoeCost, NcclCost, OperatorMiss, PointToPoint, SequenceTokens, StepShape,
+    MoeCost, NcclCost, OperatorMiss, PointToPoint, SequenceTokens, StepShape, WideEpContextMlaCost,
+    WideEpGenerationMlaCost,
 };
 use crate::provenance::OperatorLatency;
 use crate::system::SystemSpec;
@@ -44,6 +45,8 @@ enum Cost {
     GenerationMla(GenerationMlaCost),
     ContextMlaModule(ContextMlaModuleCost),
     GenerationMlaModule(GenerationMlaModuleCost),
+    WideEpContextMla(WideEpContextMlaCost),
+    WideEpGenerationMla(WideEpGenerationMlaCost),
     MlaBmm(MlaBmmCost),
     ContextDsa(DsaContextCost),
     GenerationDsa(DsaGenerationCost),
@@ -110,6 +113,8 @@ impl BoundOperator {
             | Cost::GenerationMla(_)
             | Cost::ContextMlaModule(_)
             | Cost::GenerationMlaModule(_)
+            | Cost::WideEpContextMla(_)
+            | Cost::WideEpGenerationMla(_)
             | Cost::ContextDsa(_)
             | Cost::GenerationDsa(_)
             | Cost::ContextDsv4(_)
@@ -168,6 +173,8 @@ impl BoundOperator {
             Cost::GenerationMla(cost) => cost.latency(step.generation_tokens()),
             Cost::ContextMlaModule(cost) => cost.latency(step.context_tokens()),
             Cost::GenerationMlaModule(cost) => cost.latency(step.generation_tokens()),
+            Cost::WideEpContextMla(cost) => cost.latency(step.context_tokens()),
+            Cost::WideEpGenerationMla(cost) => cost.latency(step.generation_tokens()),
             Cost::MlaBmm(cost) => Ok(cost.latency(tokens)),
             Cost::ContextDsa(cost) => cost.latency(step.context_tokens()),
             Cost::GenerationDsa(cost) => cost.latency(step.generation_tokens()),
@@ -258,6 +265,10 @@ impl Cost {
             Work::ContextMlaModule(shape) => Self::ContextMlaModule(database.context_mla_module(*shape)?),
             Work::GenerationMlaModule(shape) => {
                 Self::GenerationMlaModule(database.generation_mla_module(*shape)?)
+            }
+            Work::WideEpContextMla(shape) => Self::WideEpContextMla(database.wide_ep_context_mla(*shape)?),
+            Work::WideEpGenerationMla(shape) => {
+                Self::WideEpGenerationMla(database.wide_ep_generation_mla(*shape)?)
             }
             Work::MlaBmm(shape) => Self::MlaBmm(database.mla_bmm(*shape)?),
             Work::ContextDsa { shape, .. } => Self::ContextDsa(database.dsa_context(*shape)?),

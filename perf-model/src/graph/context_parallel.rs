@@ -76,6 +76,10 @@ impl OperatorGraph {
             .context
             .iter()
             .position(|operator| operator.operator == next)
+            .or_else(|| {
+                let attention = |operator: &GraphOperator| operator.operator == Operator::ATTENTION;
+                self.context.iter().position(attention).map(|at| at + 1)
+            })
             .unwrap_or(self.context.len());
         let gather = gather(q, self.kv_cache.sequence_bytes(1));
         self.context.insert(place, gather);
@@ -115,6 +119,7 @@ fn split(operator: &mut GraphOperator, ranks: u32, latent: bool) {
             operator.work = Work::SplitContextAttention { shape: *shape, ranks };
         }
         Work::ContextMla(shape) => shape.context_parallel = ranks,
+        Work::WideEpContextMla(shape) => shape.context_parallel = ranks,
         // The whole block was measured with whole prompts only; each rank has its share of it.
         Work::ContextMlaModule(_) => operator.repeats.times /= f64::from(ranks),
         Work::Dispatch(shape) => shape.context_parallel = ranks,

@@ -36,13 +36,13 @@ pub(super) fn graph(q: GraphQuery<'_>) -> Result<OperatorGraph, PerfModelError> 
 }
 
 /// Latent attention of every layer on one rank.
-struct LatentBlock<'a> {
+pub(super) struct LatentBlock<'a> {
     q: GraphQuery<'a>,
-    latent: LatentAttention,
+    pub(super) latent: LatentAttention,
 }
 
 impl<'a> LatentBlock<'a> {
-    fn of(q: GraphQuery<'a>) -> Result<Self, PerfModelError> {
+    pub(super) fn of(q: GraphQuery<'a>) -> Result<Self, PerfModelError> {
         Ok(Self {
             q,
             latent: q.latent_attention()?,
@@ -55,7 +55,7 @@ impl<'a> LatentBlock<'a> {
 
     /// One kernel for the whole block where that was measured; its parts where not, or where projections differ in
     /// format.
-    fn operators(&self, phase: Phase) -> Vec<GraphOperator> {
+    pub(super) fn operators(&self, phase: Phase) -> Vec<GraphOperator> {
         let parts = match phase {
             Phase::Context => self.context(),
             Phase::Generation => self.generation(),
@@ -114,23 +114,28 @@ impl<'a> LatentBlock<'a> {
     /// Projections to the latent spaces of queries and of keys and values, and of queries out of theirs.
     fn entry(&self) -> [GraphOperator; 2] {
         let Self { q, latent } = self;
+        let queries = q.model.heads * (latent.nope_dim + latent.rope_dim) / q.mapping.widths().tp;
+        [
+            self.downscale(),
+            self.gemm(
+                Operator::Q_B_PROJ_GEMM,
+                (queries, latent.q_rank),
+                q.precision.query(),
+            ),
+        ]
+    }
+
+    /// Projections to the latent spaces: one product, which is in 16 bits only when neither is quantized.
+    pub(super) fn downscale(&self) -> GraphOperator {
+        let Self { q, latent } = self;
         let precision = &q.precision;
-        // Both projections are one product, which is in 16 bits only when neither is quantized.
-        let downscale = if [precision.query(), precision.key_value()] == [GemmQuant::Bfloat16; 2] {
+        let format = if [precision.query(), precision.key_value()] == [GemmQuant::Bfloat16; 2] {
             GemmQuant::Bfloat16
         } else {
             precision.gemm
         };
         let rows = latent.q_rank + latent.kv_rank + latent.rope_dim;
-        let queries = q.model.heads * (latent.nope_dim + latent.rope_dim) / q.mapping.widths().tp;
-        [
-            self.gemm(Operator::DOWNSCALE_GEMM, (rows, q.model.hidden), downscale),
-            self.gemm(
-                Operator::Q_B_PROJ_GEMM,
-                (queries, latent.q_rank),
-                precision.query(),
-            ),
-        ]
+        self.gemm(Operator::DOWNSCALE_GEMM, (rows, q.model.hidden), format)
     }
 
     fn output(&self) -> GraphOperator {
@@ -142,7 +147,7 @@ impl<'a> LatentBlock<'a> {
         )
     }
 
-    fn context(&self) -> Vec<GraphOperator> {
+    pub(super) fn context(&self) -> Vec<GraphOperator> {
         let Self { q, latent } = self;
         let tp = q.mapping.widths().tp;
         let keys_values = q.model.heads * (latent.nope_dim + latent.value_dim) / tp;
@@ -178,7 +183,7 @@ impl<'a> LatentBlock<'a> {
         operators
     }
 
-    fn generation(&self) -> Vec<GraphOperator> {
+    pub(super) fn generation(&self) -> Vec<GraphOperator> {
         let q = &self.q;
         let mut operators: Vec<_> = self.entry().into();
         if q.backend == Backend::Vllm {

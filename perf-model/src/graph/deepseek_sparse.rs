@@ -32,14 +32,14 @@ pub(super) fn graph(q: GraphQuery<'_>) -> Result<OperatorGraph, PerfModelError> 
 }
 
 /// Sparse latent attention of every layer on one rank.
-struct SparseBlock<'a> {
+pub(super) struct SparseBlock<'a> {
     q: GraphQuery<'a>,
     latent: LatentAttention,
     sparse: SparseAttention,
 }
 
 impl<'a> SparseBlock<'a> {
-    fn of(q: GraphQuery<'a>) -> Result<Self, PerfModelError> {
+    pub(super) fn of(q: GraphQuery<'a>) -> Result<Self, PerfModelError> {
         Ok(Self {
             q,
             latent: q.latent_attention()?,
@@ -47,7 +47,7 @@ impl<'a> SparseBlock<'a> {
         })
     }
 
-    fn operator(&self, phase: Phase) -> GraphOperator {
+    pub(super) fn operator(&self, phase: Phase) -> GraphOperator {
         let shape = self.shape();
         let weight_bytes = self.weight_bytes();
         let work = match phase {
@@ -112,7 +112,7 @@ impl<'a> SparseBlock<'a> {
     }
 
     /// The latent of each token, its rotary part and its key in the index.
-    fn kv_cache(&self) -> KvCache {
+    pub(super) fn kv_cache(&self) -> KvCache {
         let latent = f64::from(self.latent.kv_rank) * self.q.precision.kv.bytes();
         let rope = f64::from(self.latent.rope_dim) * ROPE_BYTES;
         let index = self.sparse.index_dim + self.sparse.index_dim.div_ceil(INDEX_BLOCK) * 4;

@@ -33,6 +33,16 @@ impl Operator {
     pub(super) const ROUTER_GEMM: Self = Self("router_gemm");
     pub(super) const MOE_PRE_DISPATCH: Self = Self("moe_pre_dispatch");
     pub(super) const MOE: Self = Self("moe");
+    pub(super) const MOE_PREPARE: Self = Self("moe_prepare");
+    pub(super) const MOE_DISPATCH: Self = Self("moe_dispatch");
+    pub(super) const MOE_COMBINE: Self = Self("moe_combine");
+    pub(super) const MOE_REDUCE_ADD: Self = Self("moe_reduce_add");
+    pub(super) const QKV_A_PROJ_GEMM: Self = Self("qkv_a_proj_gemm");
+    pub(super) const TP_ALL_GATHER: Self = Self("tp_all_gather");
+    pub(super) const TP_REDUCE_SCATTER: Self = Self("tp_reduce_scatter");
+    pub(super) const Q_A_LAYERNORM: Self = Self("q_a_layernorm");
+    pub(super) const BMM_ROPE_OVERLAP: Self = Self("bmm_rope_overlap");
+    pub(super) const ROPE_KVCACHE: Self = Self("rope_kvcache");
     pub(super) const MOE_POST_DISPATCH: Self = Self("moe_post_dispatch");
     pub(super) const DOWNSCALE_GEMM: Self = Self("downscale_gemm");
     pub(super) const Q_B_PROJ_GEMM: Self = Self("q_b_proj_gemm");

@@ -48,6 +48,26 @@ pub struct GenerationMlaModuleShape {
     pub gemm: GemmQuant,
 }
 
+/// A block of latent attention in prefill as SGLang runs it beside experts that exchange tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WideEpContextMlaShape {
+    /// Heads on this GPU.
+    pub heads: u32,
+    /// Format of the KV cache.
+    pub kv: KvQuant,
+    /// Ranks that a sequence is split over.
+    pub context_parallel: u32,
+}
+
+/// The same in decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WideEpGenerationMlaShape {
+    /// Heads on this GPU.
+    pub heads: u32,
+    /// Format of the KV cache.
+    pub kv: KvQuant,
+}
+
 /// Which side of decode attention a product works for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MlaBmmSide {

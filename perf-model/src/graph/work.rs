@@ -5,7 +5,8 @@ use dgdr_units::real;
 use super::operator::Operator;
 use super::shapes::{
     ContextMlaModuleShape, ContextMlaShape, DsaShape, Dsv4Shape, GenerationMlaModuleShape,
-    GenerationMlaShape, HyperConnectionShape, MlaBmmShape, MsaShape,
+    GenerationMlaShape, HyperConnectionShape, MlaBmmShape, MsaShape, WideEpContextMlaShape,
+    WideEpGenerationMlaShape,
 };
 use crate::backend::Backend;
 use crate::operators::{
@@ -212,6 +213,10 @@ pub enum Work {
     ContextMlaModule(ContextMlaModuleShape),
     /// A whole block of latent attention in decode.
     GenerationMlaModule(GenerationMlaModuleShape),
+    /// A block of latent attention in prefill beside experts that exchange tokens.
+    WideEpContextMla(WideEpContextMlaShape),
+    /// The same in decode.
+    WideEpGenerationMla(WideEpGenerationMlaShape),
     /// A product with the absorbed projection of keys and values.
     MlaBmm(MlaBmmShape),
     /// A whole block of sparse latent attention in prefill.
@@ -329,6 +334,8 @@ impl Work {
             | Self::GenerationMla(_)
             | Self::ContextMlaModule(_)
             | Self::GenerationMlaModule(_)
+            | Self::WideEpContextMla(_)
+            | Self::WideEpGenerationMla(_)
             | Self::MlaBmm(_)
             | Self::ContextDsa { .. }
             | Self::GenerationDsa { .. }
@@ -367,6 +374,8 @@ impl Work {
             | Self::GenerationMla(_)
             | Self::ContextMlaModule(_)
             | Self::GenerationMlaModule(_)
+            | Self::WideEpContextMla(_)
+            | Self::WideEpGenerationMla(_)
             | Self::MlaBmm(_)
             // The reference counts none of its projections.
             | Self::ContextMsa(_)

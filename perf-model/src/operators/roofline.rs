@@ -11,6 +11,7 @@ mod linear_attention;
 mod links;
 mod mla;
 mod msa;
+mod wide_ep_mla;
 
 use dgdr_units::real;
 
@@ -28,6 +29,9 @@ pub use mla::{
     mla_generation_module,
 };
 pub use msa::{context_msa, generation_msa};
+pub use wide_ep_mla::{
+    WideEpMlaContextWork, WideEpMlaGenerationWork, wide_ep_mla_context, wide_ep_mla_generation,
+};
 
 /// A matrix multiplication `m×k · k×n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

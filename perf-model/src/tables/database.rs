@@ -9,7 +9,10 @@ use super::embedded::{EMBEDDED, NCCL, Packed};
 use super::error::TableError;
 use super::packed_file::{Header, PackedFile};
 use crate::efficiency::GapPolicy;
-use crate::graph::{DispatchShape, Dsv4Shape, HyperConnectionShape, MoeShape, MsaShape};
+use crate::engine::{ExchangePolicy, exchange};
+use crate::graph::{
+    DispatchShape, Dsv4Shape, GraphQuery, HyperConnectionShape, MoeShape, MsaShape, OperatorGraph,
+};
 use crate::operators::{
     AllReduceCost, AllToAllCost, AllToAllShape, Collective, ContextAttentionCost, ContextAttentionShape,
     ContextDsv4Cost, ContextMsaCost, DispatchCost, ExchangeLibrary, ExpertComputeCost, ExpertComputeShape,
@@ -17,13 +20,14 @@ use crate::operators::{
     GenerationDsv4Cost, GenerationMsaCost, HyperConnectionCost, KdaCost, KdaShape, Mamba2Cost, Mamba2Shape,
     Measured, MoeCost, NcclCost, OperatorMiss,
 };
-use crate::{Backend, SystemSpec};
+use crate::{Backend, ModelSpec, ParallelMapping, PerfModelError, Precision, SystemSpec};
 
 /// Measured kernels of one system and engine; cloning shares what was decoded.
 #[derive(Debug, Clone)]
 pub struct PerfDatabase {
     tables: Arc<Tables>,
     gaps: GapPolicy,
+    exchange: ExchangePolicy,
 }
 
 #[derive(Debug)]
@@ -85,6 +89,7 @@ impl PerfDatabase {
                 nccl,
             }),
             gaps: GapPolicy::Refuse,
+            exchange: ExchangePolicy::default(),
         }
     }
 
@@ -116,6 +121,40 @@ impl PerfDatabase {
     #[must_use]
     pub fn with_gaps(self, gaps: GapPolicy) -> Self {
         Self { gaps, ..self }
+    }
+
+    /// The same tables for workers whose experts exchange tokens as the policy says.
+    #[must_use]
+    pub fn with_exchange(self, exchange: ExchangePolicy) -> Self {
+        Self { exchange, ..self }
+    }
+
+    /// When experts exchange tokens by kernels of their own.
+    pub const fn exchange(&self) -> ExchangePolicy {
+        self.exchange
+    }
+
+    /// The operators of a worker, whose experts exchange tokens as the policy says.
+    ///
+    /// # Errors
+    /// As [`OperatorGraph::of`]; [`PerfModelError::ExpertsAcrossNodes`] and [`PerfModelError::ExchangeNotMeasured`] for
+    /// experts that span nodes in a way that was not measured, where gaps are refused.
+    pub fn graph(&self, query: GraphQuery<'_>) -> Result<OperatorGraph, PerfModelError> {
+        exchange::graph(self, query.with_experts())
+    }
+
+    /// Widths of expert parallelism, among powers of two up to `widest`, at which a model's experts exchange tokens by
+    /// measured kernels of their own.
+    pub fn exchanged_widths(&self, model: &ModelSpec, precision: Precision, widest: u32) -> Vec<u32> {
+        let query = GraphQuery {
+            model,
+            precision,
+            mapping: ParallelMapping::SINGLE,
+            backend: self.backend(),
+            system: self.system(),
+            drafted: 0,
+        };
+        exchange::exchanged_widths(self, query, widest)
     }
 
     /// What is done about operators that the tables lack.

@@ -76,7 +76,11 @@ fn op(operator: &GraphOperator, phase: Phase, scale: DraftScale) -> Op {
         op.branches
             .insert(branch.to_owned(), list(operators, phase, scale));
     }
-    op.set_unless("scale_num_tokens", operator.tokens.over, 1);
+    if matches!(operator.work, Work::AllToAll(_)) {
+        op.set("attention_tp_size", operator.tokens.over);
+    } else {
+        op.set_unless("scale_num_tokens", operator.tokens.over, 1);
+    }
     op.set_unless("seq_split", operator.tokens.split, 1);
     // The reference gives the output head one row a sequence by its name.
     let by_name = op.name.ends_with("logits_gemm");
@@ -178,7 +182,7 @@ fn work(work: &Work) -> Op {
             .with("num_heads", shape.heads)
             .with("quant_mode", shape.quant.name())
             .with_flag("is_pre", shape.side == MlaBmmSide::Pre),
-        Work::ContextDsa { shape, .. } => dsa("DsaContext", shape),
+        Work::ContextDsa { shape, .. } => dsa("DsaContext", shape).with("fmha_quant_mode", shape.fmha.name()),
         Work::GenerationDsa { shape, .. } => dsa("DsaGeneration", shape),
         Work::ContextDsv4(shape) => dsv4("Dsv4Context", shape),
         Work::GenerationDsv4(shape) => dsv4("Dsv4Generation", shape),
@@ -198,6 +202,39 @@ fn work(work: &Work) -> Op {
         Work::KimiDelta(shape) => kimi_delta(shape),
         Work::GatedDelta(shape) => gated_delta(shape),
         Work::Mamba2(shape) => mamba2(shape),
+        Work::WideEpContextMla(shape) => Op::of("WideEpContextMla")
+            .with("num_heads", shape.heads)
+            .with("kv_cache_dtype", shape.kv.name())
+            .with_unless("cp_size", shape.context_parallel, 1),
+        Work::WideEpGenerationMla(shape) => Op::of("WideEpGenerationMla")
+            .with("num_heads", shape.heads)
+            .with("kv_cache_dtype", shape.kv.name()),
+        Work::AllToAll(shape) => Op::of("MoeAllToAll")
+            .with("phase", shape.step.name())
+            .with("comm_backend", shape.library.name())
+            .with("comm_dtype", shape.message.name())
+            .with("hidden_size", shape.hidden)
+            .with("topk", shape.per_token)
+            .with("num_experts", shape.experts)
+            .with("moe_ep_size", shape.ranks)
+            .with("node_num", shape.nodes),
+        Work::ExpertCompute(shape) => Op::of("MoeExpertCompute")
+            .with("hidden_size", shape.moe.hidden)
+            .with("inter_size", shape.moe.intermediate)
+            .with("topk", shape.moe.per_token)
+            .with("num_experts", shape.moe.experts)
+            .with("moe_ep_size", shape.moe.moe_ep)
+            .with("quant_mode", shape.moe.quant.name())
+            .with("workload_distribution", shape.moe.distribution.name())
+            .with("attention_dp_size", shape.moe.attention_dp)
+            .with(
+                "inference_phase",
+                match shape.phase {
+                    Phase::Context => "context",
+                    Phase::Generation => "generation",
+                },
+            )
+            .with("num_slots", shape.slots),
         Work::Overlap { .. } => Op::of("Overlap"),
         Work::Fallback { .. } => Op::of("Fallback"),
         other => Op::of(&format!("{other:?}")),
@@ -299,7 +336,6 @@ fn dsa(kind: &str, shape: &DsaShape) -> Op {
     Op::of(kind)
         .with("num_heads", shape.heads)
         .with("kv_cache_dtype", shape.kv.name())
-        .with("fmha_quant_mode", shape.fmha.name())
         .with("gemm_quant_mode", shape.gemm.name())
         .with(
             "architecture",

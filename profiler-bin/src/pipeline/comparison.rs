@@ -1,6 +1,6 @@
 //! One question to several engines: each is studied, the best one wins.
 
-use dgdr_perf_model::{Backend, Precision};
+use dgdr_perf_model::{Backend, ExchangePolicy, Precision};
 use dgdr_sweep_planner::{Outcome, Problem};
 
 use super::question::{ProbeTraits, Question};
@@ -18,6 +18,9 @@ pub struct EngineTables<'a> {
     /// The version of each engine; none for the current one.
     pub version: Option<&'a str>,
 }
+
+/// Ranks of the widest exchange of tokens that is looked for.
+const WIDEST_EXCHANGE: u32 = 64;
 
 /// All engines that were compared.
 #[derive(Debug)]
@@ -118,9 +121,13 @@ fn prepare(
     tables: EngineTables<'_>,
 ) -> Result<(Subject, SimulatedProbe), ProfilerError> {
     let system = question.hardware.system;
-    let database = tables.source.database(system, backend, tables.version)?;
+    let database = tables
+        .source
+        .database(system, backend, tables.version)?
+        .with_exchange(ExchangePolicy::WhereMeasured);
     let precision = Precision::infer(&question.model, &database)?;
     let version = database.version().to_owned();
+    let exchanged_experts = database.exchanged_widths(&question.model, precision, WIDEST_EXCHANGE);
     let probe = SimulatedProbe::new(Simulation {
         database,
         model: question.model.clone(),
@@ -134,8 +141,9 @@ fn prepare(
         precision,
         kind: probe.kind(),
         corrections: probe.corrections(),
+        exchanged_experts,
     };
-    let problem = question.problem(traits)?;
+    let problem = question.problem(&traits)?;
     Ok((
         Subject {
             backend,

@@ -52,7 +52,7 @@ const PIPELINE_GPUS: u32 = 16;
 const BLACKWELL: u32 = 100;
 
 /// Who will answer, as far as the planner needs to know.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ProbeTraits {
     /// The engine.
     pub backend: Backend,
@@ -62,6 +62,8 @@ pub struct ProbeTraits {
     pub kind: ProbeKind,
     /// How its answers are corrected.
     pub corrections: DisaggregatedCorrections,
+    /// Widths of expert parallelism at which tokens travel by all-to-all kernels.
+    pub exchanged_experts: Vec<u32>,
 }
 
 impl Question {
@@ -69,7 +71,7 @@ impl Question {
     ///
     /// # Errors
     /// [`ProfilerError::Model`] when the model description lacks what the planner needs.
-    pub fn problem(&self, probe: ProbeTraits) -> Result<Problem, ProfilerError> {
+    pub fn problem(&self, probe: &ProbeTraits) -> Result<Problem, ProfilerError> {
         let model = &self.model;
         let kind = match model.experts {
             Some(experts) => ModelKind::MixtureOfExperts(expert_facts(model, experts, probe.precision)?),
@@ -104,7 +106,7 @@ impl Question {
                 max_gpus_per_engine: self.max_gpus_per_engine,
             },
             space: self.space,
-            extensions: self.extensions(probe.backend),
+            extensions: self.extensions(probe),
             probe: probe.kind,
             corrections: probe.corrections,
         })
@@ -113,7 +115,7 @@ impl Question {
 
 impl Question {
     /// What the model allows beyond the common mappings.
-    fn extensions(&self, backend: Backend) -> Extensions {
+    fn extensions(&self, probe: &ProbeTraits) -> Extensions {
         let pipelined = matches!(
             self.model.family,
             ModelFamily::DeepSeekSparse | ModelFamily::DeepSeekV4
@@ -124,18 +126,18 @@ impl Question {
             .is_some_and(|version| version >= BLACKWELL)
             && self.hardware.total_gpus.get() >= PIPELINE_GPUS;
         Extensions {
-            context_parallel: if splits_prompts(self.model.family, backend) {
+            context_parallel: if splits_prompts(self.model.family, probe.backend) {
                 SPLITS.to_vec()
             } else {
                 Vec::new()
             },
             pipeline_stages: if pipelined { vec![2] } else { Vec::new() },
-            exchanged_experts: Vec::new(),
+            exchanged_experts: probe.exchanged_experts.clone(),
         }
     }
 
     /// Bytes of the whole model; zero, which restricts nothing, where no single worker could be described.
-    fn weights(&self, probe: ProbeTraits) -> Bytes {
+    fn weights(&self, probe: &ProbeTraits) -> Bytes {
         OperatorGraph::of(GraphQuery {
             model: &self.model,
             precision: probe.precision,

@@ -3,11 +3,11 @@
 use super::PerfDatabase;
 use crate::graph::{
     ContextMlaModuleShape, ContextMlaShape, DsaShape, GenerationMlaModuleShape, GenerationMlaShape,
-    MlaBmmShape,
+    MlaBmmShape, WideEpContextMlaShape, WideEpGenerationMlaShape,
 };
 use crate::operators::{
     ContextMlaCost, ContextMlaModuleCost, DsaContextCost, DsaGenerationCost, GenerationMlaCost,
-    GenerationMlaModuleCost, MlaBmmCost, OperatorMiss,
+    GenerationMlaModuleCost, MlaBmmCost, OperatorMiss, WideEpContextMlaCost, WideEpGenerationMlaCost,
 };
 
 impl PerfDatabase {
@@ -47,6 +47,28 @@ impl PerfDatabase {
         shape: GenerationMlaModuleShape,
     ) -> Result<GenerationMlaModuleCost, OperatorMiss> {
         GenerationMlaModuleCost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of a prefill of attention to latents beside experts that exchange tokens.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when its format was not measured.
+    pub fn wide_ep_context_mla(
+        &self,
+        shape: WideEpContextMlaShape,
+    ) -> Result<WideEpContextMlaCost, OperatorMiss> {
+        WideEpContextMlaCost::resolve(self.engine(), shape)
+    }
+
+    /// Cost of a decode step of attention to latents beside experts that exchange tokens.
+    ///
+    /// # Errors
+    /// [`OperatorMiss`] when its format was not measured.
+    pub fn wide_ep_generation_mla(
+        &self,
+        shape: WideEpGenerationMlaShape,
+    ) -> Result<WideEpGenerationMlaCost, OperatorMiss> {
+        WideEpGenerationMlaCost::resolve(self.engine(), shape)
     }
 
     /// Cost of a batched product around decode attention to latents.
