@@ -20,7 +20,7 @@ use crate::error::PerfModelError;
 use crate::graph::{GraphOperator, GraphQuery};
 use crate::mapping::ParallelMapping;
 use crate::memory::{MemoryFraction, MemoryFractionQuery, WorkerRole};
-use crate::model::ModelSpec;
+use crate::model::{Assumption, ModelSpec};
 use crate::operators::{OperatorMiss, StepShape};
 use crate::provenance::OperatorLatency;
 use crate::quant::Precision;
@@ -50,6 +50,7 @@ pub struct Engine {
     plan: Plan,
     memory: footprint::MemoryModel,
     borrowed: Vec<Borrowed>,
+    assumed: Vec<Assumption>,
 }
 
 impl Engine {
@@ -101,6 +102,7 @@ impl Engine {
             plan,
             memory: footprint::MemoryModel::new(query, &graph)?,
             borrowed: borrowed::of_graph(database, &graph),
+            assumed: model.assumed.clone(),
         })
     }
 
@@ -122,6 +124,11 @@ impl Engine {
     /// The formats that it runs in.
     pub const fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// What is taken for granted of the model, which a user should be told.
+    pub fn assumed(&self) -> &[Assumption] {
+        &self.assumed
     }
 
     /// How the model is spread.

@@ -48,7 +48,7 @@ pub use engine::{
 pub use error::PerfModelError;
 pub use mapping::{MappingError, MappingWidths, ParallelMapping};
 pub use memory::{MemoryBreakdown, MemoryFit, MemoryFraction, WorkerRole};
-pub use model::{Experts, ModelFamily, ModelSpec};
+pub use model::{Assumption, Experts, ModelFamily, ModelSpec};
 pub use precision::PrecisionOverrides;
 pub use provenance::{Axis, Beyond, Estimate, OperatorLatency, Provenance, Source, SourceKind};
 pub use quant::{FmhaQuant, GemmQuant, KvQuant, MoeQuant, PartFormats, Precision};

@@ -42,6 +42,9 @@ pub struct Prediction {
     /// Tables that were measured, in whole or in part, on other engines or versions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub borrowed: Vec<Borrowed>,
+    /// What is taken for granted of the model, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assumptions: Vec<String>,
     /// Version of the engine whose kernels were measured.
     pub backend_version: String,
     /// Formats that the engine runs in.
@@ -199,6 +202,7 @@ impl Parts {
                 tpot: self.tpot.map(|estimate| estimate.provenance),
             },
             borrowed: engine.borrowed().to_vec(),
+            assumptions: engine.assumed().iter().map(ToString::to_string).collect(),
             backend_version: engine.version().to_owned(),
             precision: engine.precision(),
         }

@@ -1,5 +1,6 @@
 //! Mixtures of experts with grouped queries: Qwen MoE, Mixtral, gpt-oss, MiniMax-M2.
 
+use super::shared_experts::SharedExperts;
 use super::{
     DispatchShape, GraphOperator, GraphQuery, KvCache, MoeShape, Operator, OperatorGraph, Phase, Repeats,
     Work, WorkloadDistribution,
@@ -54,7 +55,14 @@ pub(super) fn graph(q: GraphQuery<'_>) -> Result<OperatorGraph, PerfModelError> 
             ),
             q.add_norm(Operator::ADD_NORM_2, layers),
         ]);
-        operators.extend(q.routed(phase, experts, WorkloadDistribution::PowerLaw12));
+        let routed = q.routed(phase, experts, WorkloadDistribution::PowerLaw12);
+        operators.extend(match q.shared_width(experts) {
+            Some(width) => {
+                let shared = SharedExperts::split(width, q.mapping.widths().tp, q.precision.shared_experts());
+                GraphQuery::both_experts(phase, q.shared(shared), routed)
+            }
+            None => routed.into(),
+        });
         // The reference leaves the output head out of prefill.
         if phase == Phase::Generation {
             operators.push(q.logits());
@@ -66,6 +74,18 @@ pub(super) fn graph(q: GraphQuery<'_>) -> Result<OperatorGraph, PerfModelError> 
 }
 
 impl GraphQuery<'_> {
+    /// Width of the experts that every token visits, all together. The reference counts none in the architectures of this
+    /// family that it knows.
+    fn shared_width(&self, experts: Experts) -> Option<u32> {
+        if self.model.assumed.is_empty() {
+            return None;
+        }
+        let width = experts
+            .shared_intermediate
+            .unwrap_or(experts.shared * experts.intermediate);
+        (width > 0).then_some(width)
+    }
+
     /// The model's experts, spread as the mapping says.
     pub(super) fn experts(&self) -> Result<Experts, PerfModelError> {
         let model = self.model;

@@ -9,7 +9,7 @@ mod recognition;
 use serde_json::{Map, Value};
 
 use self::attention::Attention;
-use self::fields::Fields;
+use self::fields::{Fields, MOST_HEADS, WIDEST, WIDEST_HEAD};
 use self::layers::{Decoder, Layers};
 use self::recognition::Recognised;
 use super::quantization::Declared;
@@ -18,10 +18,6 @@ use crate::error::PerfModelError;
 
 /// Layers are at most this many.
 const MOST_LAYERS: u32 = 1 << 14;
-/// Heads are at most this many.
-const MOST_HEADS: u32 = 1 << 12;
-/// A head is at most this wide.
-const WIDEST_HEAD: u32 = 1 << 14;
 /// Entries of a vocabulary are at most this many.
 const LARGEST_VOCABULARY: u32 = 1 << 24;
 /// Contexts and windows are at most this long.
@@ -100,7 +96,7 @@ pub(super) fn parse(name: &str, config: &str, hf_quant: Option<&str>) -> Result<
 /// What the kinds of layers have in common.
 fn decoder(fields: &Fields<'_>, family: ModelFamily, has_experts: bool) -> Result<Decoder, PerfModelError> {
     let heads = fields.required_to(&["num_attention_heads", "n_head"], MOST_HEADS)?;
-    let hidden = fields.required_to(&["hidden_size", "n_embd"], 1 << 20)?;
+    let hidden = fields.required_to(&["hidden_size", "n_embd"], WIDEST)?;
     let kv_heads = fields
         .optional_to(&["num_key_value_heads", "num_kv_heads"], MOST_HEADS)?
         .filter(|kv| *kv > 0)

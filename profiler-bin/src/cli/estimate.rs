@@ -19,6 +19,9 @@ pub(super) fn run(arguments: &EstimateArgs, printer: Printer) -> Result<ExitStat
     match arguments.batch.as_deref() {
         None => {
             let prediction = estimator.answer(&arguments.point)?;
+            for assumption in &prediction.assumptions {
+                printer.warning(assumption);
+            }
             answer(printer, arguments.output, &prediction, || table(&prediction))?;
         }
         Some("-") => many(estimator, std::io::stdin().lock())?,

@@ -64,6 +64,9 @@ pub(super) fn run(arguments: &SupportArgs, printer: Printer) -> Result<ExitStatu
         }
         None => registry::models().to_vec(),
     };
+    for assumption in models.iter().flat_map(|model| &model.assumed) {
+        printer.warning(assumption);
+    }
     let systems: Vec<&'static SystemSpec> = match &arguments.system {
         Some(name) => {
             let wish = HardwareWish {

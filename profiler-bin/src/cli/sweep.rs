@@ -25,6 +25,9 @@ use crate::report::summary;
 pub(super) fn run(arguments: &SweepArgs, printer: Printer) -> Result<ExitStatus, ProfilerError> {
     let tables = KernelTables::new(&arguments.tables);
     let question = question(arguments, &tables)?;
+    for assumption in &question.model.assumed {
+        printer.warning(assumption);
+    }
     let progress = Progress::new(printer);
     let engine_tables = EngineTables {
         source: &tables,

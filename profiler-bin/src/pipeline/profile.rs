@@ -320,6 +320,9 @@ fn understand(
         }
     }
     log.info(format!("model {} found: {:?}", request.model, found.origin));
+    for assumption in &found.question.model.assumed {
+        notices.warn(log, assumption.to_string());
+    }
     Ok(found.question)
 }
 

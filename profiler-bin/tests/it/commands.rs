@@ -232,3 +232,44 @@ fn usage_errors_exit_with_2_and_help_with_0() {
     ]);
     assert_eq!(both.status.code(), Some(2));
 }
+
+#[test]
+fn a_model_that_is_known_by_its_fields_only_is_predicted_with_a_warning() {
+    let sandbox = Sandbox::new();
+    let config = r#"{"architectures": ["NovelForCausalLM"], "num_hidden_layers": 32, "hidden_size": 4096,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256,
+        "max_position_embeddings": 8192, "hidden_act": "silu"}"#;
+    std::fs::write(sandbox.path("config.json"), config).unwrap();
+    let question = [
+        "estimate",
+        "--model",
+        "someone/novel",
+        "--model-config",
+        "config.json",
+        "--system",
+        "h200_sxm",
+        "--backend",
+        "trtllm",
+        "--mode",
+        "static-ctx",
+        "--isl",
+        "2000",
+        "--output",
+        "json",
+    ];
+    let output = sandbox.run(&question);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("taken as a dense model"),
+        "{}",
+        stderr(&output)
+    );
+    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert!(answer["ttft_ms"].as_f64().unwrap() > 0.0);
+    assert!(
+        answer["assumptions"][0]
+            .as_str()
+            .unwrap()
+            .contains("NovelForCausalLM")
+    );
+}

@@ -65,7 +65,7 @@ fn latent(fields: &Fields<'_>) -> Result<Option<LatentAttention>, PerfModelError
     let Some(kv_rank) = fields.optional(&["kv_lora_rank"])?.filter(|rank| *rank > 0) else {
         return Ok(None);
     };
-    let width = |field| fields.optional(&[field]).map(Option::unwrap_or_default);
+    let width = |field| fields.head_dim_or(field, 0);
     Ok(Some(LatentAttention {
         q_rank: width("q_lora_rank")?,
         kv_rank,
@@ -81,8 +81,8 @@ fn sparse(fields: &Fields<'_>, layers: u32) -> Result<Option<SparseAttention>, P
         let fields = fields.inside(object, "sparse_attention_config.");
         let block = fields.required("sparse_block_size")?;
         return Ok(Some(SparseAttention {
-            index_heads: fields.required("sparse_num_index_heads")?,
-            index_dim: fields.required("sparse_index_dim")?,
+            index_heads: fields.heads("sparse_num_index_heads")?,
+            index_dim: fields.head_dim("sparse_index_dim")?,
             chosen: fields.required("sparse_topk_blocks")?.saturating_mul(block),
             block,
             choosing_layers: layers,
@@ -92,8 +92,8 @@ fn sparse(fields: &Fields<'_>, layers: u32) -> Result<Option<SparseAttention>, P
         return Ok(None);
     };
     Ok(Some(SparseAttention {
-        index_heads: fields.required("index_n_heads")?,
-        index_dim: fields.required("index_head_dim")?,
+        index_heads: fields.heads("index_n_heads")?,
+        index_dim: fields.head_dim("index_head_dim")?,
         chosen,
         block: SINGLE,
         choosing_layers: choosing_layers(fields, layers)?,
@@ -152,12 +152,12 @@ fn compressed(
     Ok(Some(CompressedAttention {
         q_rank: fields.required("q_lora_rank")?,
         o_rank: fields.required("o_lora_rank")?,
-        o_groups: fields.required("o_groups")?,
-        rope_dim: fields.required("qk_rope_head_dim")?,
+        o_groups: fields.heads("o_groups")?,
+        rope_dim: fields.head_dim("qk_rope_head_dim")?,
         window: fields.required("sliding_window")?,
         ratios,
-        streams: fields.required("hc_mult")?,
-        sinkhorn_iterations: fields.required("hc_sinkhorn_iters")?,
+        streams: fields.heads("hc_mult")?,
+        sinkhorn_iterations: fields.head_dim("hc_sinkhorn_iters")?,
     }))
 }
 
@@ -191,9 +191,9 @@ fn delta(
     }
     Ok(Some(DeltaAttention {
         layers: u32::try_from(listed.len()).unwrap_or(layers),
-        heads: inner.required("num_heads")?,
-        head_dim: inner.required("head_dim")?,
-        conv_width: inner.optional(&["short_conv_kernel_size"])?.unwrap_or(4),
+        heads: inner.heads("num_heads")?,
+        head_dim: inner.head_dim("head_dim")?,
+        conv_width: inner.head_dim_or("short_conv_kernel_size", 4)?,
         residuals: fields.optional(&["attn_res_block_size"])?.unwrap_or(0) > 0,
     }))
 }

@@ -7,6 +7,9 @@ use crate::model::Experts;
 /// Experts of a layer are at most this many.
 const MOST: u32 = 1 << 14;
 
+/// Experts that every token visits are at most this many.
+const MOST_SHARED: u32 = 1 << 10;
+
 /// The experts, where there are any; checkpoints spell their number, and that of their visitors, in many ways.
 pub(super) fn experts(fields: &Fields<'_>) -> Result<Option<Experts>, PerfModelError> {
     let count = fields.optional_to(
@@ -55,7 +58,7 @@ pub(super) fn experts(fields: &Fields<'_>) -> Result<Option<Experts>, PerfModelE
         shared: fields
             .optional_to(
                 &["n_shared_experts", "num_shared_experts", "moe_num_shared_experts"],
-                MOST,
+                MOST_SHARED,
             )?
             .unwrap_or(0),
         shared_intermediate: fields

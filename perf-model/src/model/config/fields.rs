@@ -5,7 +5,11 @@ use serde_json::{Map, Value};
 use crate::error::PerfModelError;
 
 /// Widths are at most this, which is beyond every model and leaves room to multiply a few of them.
-const WIDEST: u32 = 1 << 20;
+pub(super) const WIDEST: u32 = 1 << 20;
+/// Heads are at most this many.
+pub(super) const MOST_HEADS: u32 = 1 << 12;
+/// A head is at most this wide.
+pub(super) const WIDEST_HEAD: u32 = 1 << 14;
 
 /// Fields of the decoder, wherever in the document they are.
 pub(super) struct Fields<'a> {
@@ -75,11 +79,35 @@ impl Fields<'_> {
     }
 
     /// A width, or what stands for it where it is absent or 0.
-    pub(super) fn width_or(&self, keys: &[&str], otherwise: u32) -> Result<u32, PerfModelError> {
+    pub(super) fn width_or(&self, field: &str, otherwise: u32) -> Result<u32, PerfModelError> {
+        self.present_or((field, WIDEST), otherwise)
+    }
+
+    /// A number of heads, or what stands for it where it is absent or 0.
+    pub(super) fn heads_or(&self, field: &str, otherwise: u32) -> Result<u32, PerfModelError> {
+        self.present_or((field, MOST_HEADS), otherwise)
+    }
+
+    /// The width of a head, or what stands for it where it is absent or 0.
+    pub(super) fn head_dim_or(&self, field: &str, otherwise: u32) -> Result<u32, PerfModelError> {
+        self.present_or((field, WIDEST_HEAD), otherwise)
+    }
+
+    fn present_or(&self, (field, most): (&str, u32), otherwise: u32) -> Result<u32, PerfModelError> {
         Ok(self
-            .optional(keys)?
+            .optional_to(&[field], most)?
             .filter(|width| *width > 0)
             .unwrap_or(otherwise))
+    }
+
+    /// A number of heads of at least 1.
+    pub(super) fn heads(&self, field: &str) -> Result<u32, PerfModelError> {
+        self.required_to(&[field], MOST_HEADS)
+    }
+
+    /// The width of a head, at least 1.
+    pub(super) fn head_dim(&self, field: &str) -> Result<u32, PerfModelError> {
+        self.required_to(&[field], WIDEST_HEAD)
     }
 
     /// The entries of a list of texts, one for each of `layers` layers.

@@ -181,12 +181,12 @@ fn state_space(fields: &Fields<'_>, decoder: Decoder) -> Result<StateSpaceLayers
         attention_layers,
         expert_layers,
         dense_layers,
-        heads: fields.required("mamba_num_heads")?,
-        head_dim: fields.required("mamba_head_dim")?,
-        state: fields.required("ssm_state_size")?,
-        conv_width: fields.required("conv_kernel")?,
-        groups: fields.required("n_groups")?,
-        chunk: fields.required("chunk_size")?,
+        heads: fields.heads("mamba_num_heads")?,
+        head_dim: fields.head_dim("mamba_head_dim")?,
+        state: fields.head_dim("ssm_state_size")?,
+        conv_width: fields.head_dim("conv_kernel")?,
+        groups: fields.heads("n_groups")?,
+        chunk: fields.head_dim("chunk_size")?,
     })
 }
 
@@ -199,11 +199,11 @@ fn linear(fields: &Fields<'_>, decoder: Decoder) -> Result<LinearAttention, Perf
     }
     Ok(LinearAttention {
         layers,
-        key_heads: fields.required("linear_num_key_heads")?,
-        key_dim: fields.required("linear_key_head_dim")?,
-        value_heads: fields.required("linear_num_value_heads")?,
-        value_dim: fields.required("linear_value_head_dim")?,
-        conv_width: fields.required("linear_conv_kernel_dim")?,
+        key_heads: fields.heads("linear_num_key_heads")?,
+        key_dim: fields.head_dim("linear_key_head_dim")?,
+        value_heads: fields.heads("linear_num_value_heads")?,
+        value_dim: fields.head_dim("linear_value_head_dim")?,
+        conv_width: fields.head_dim("linear_conv_kernel_dim")?,
         state_bytes: match fields.text("mamba_ssm_dtype") {
             Some("bfloat16" | "float16") => 2,
             _ => 4,
@@ -215,8 +215,8 @@ fn linear(fields: &Fields<'_>, decoder: Decoder) -> Result<LinearAttention, Perf
 fn gemma(fields: &Fields<'_>, decoder: Decoder) -> Result<AlternatingLayers, PerfModelError> {
     let global = global_layers(fields, decoder.layers)?;
     let local = decoder.attention();
-    let kv_heads = fields.width_or(&["num_global_key_value_heads"], local.kv_heads)?;
-    let head_dim = fields.width_or(&["global_head_dim"], local.head_dim)?;
+    let kv_heads = fields.heads_or("num_global_key_value_heads", local.kv_heads)?;
+    let head_dim = fields.head_dim_or("global_head_dim", local.head_dim)?;
     Ok(AlternatingLayers {
         mix: mix(global.iter().map(|global| (*global, decoder.has_experts))),
         local,
@@ -261,9 +261,9 @@ fn step(fields: &Fields<'_>, decoder: Decoder) -> Result<AlternatingLayers, Perf
     {
         Some(object) => {
             let other = fields.inside(object, "attention_other_setting.");
-            let head_dim = other.width_or(&["head_dim"], widths.head_dim)?;
+            let head_dim = other.head_dim_or("head_dim", widths.head_dim)?;
             AttentionWidths {
-                heads: other.width_or(&["num_attention_heads"], widths.heads)?,
+                heads: other.heads_or("num_attention_heads", widths.heads)?,
                 head_dim,
                 ..widths
             }
@@ -295,7 +295,7 @@ fn llama(fields: &Fields<'_>, decoder: Decoder) -> Result<AlternatingLayers, Per
         local: widths,
         global: widths,
         window: fields.optional(&["attention_chunk_size"])?.unwrap_or(0),
-        intermediate: fields.width_or(&["intermediate_size_mlp"], decoder.intermediate)?,
+        intermediate: fields.width_or("intermediate_size_mlp", decoder.intermediate)?,
         keys_are_values: false,
         gated_heads: false,
     })
@@ -332,12 +332,12 @@ fn mimo(fields: &Fields<'_>, decoder: Decoder) -> Result<AlternatingLayers, Perf
         mix: mix(global.into_iter().zip(experts)),
         local: AttentionWidths {
             heads: widths.heads,
-            kv_heads: fields.width_or(&["swa_num_key_value_heads"], widths.kv_heads)?,
-            head_dim: fields.width_or(&["swa_head_dim"], widths.head_dim)?,
-            value_dim: fields.width_or(&["swa_v_head_dim"], widths.head_dim)?,
+            kv_heads: fields.heads_or("swa_num_key_value_heads", widths.kv_heads)?,
+            head_dim: fields.head_dim_or("swa_head_dim", widths.head_dim)?,
+            value_dim: fields.head_dim_or("swa_v_head_dim", widths.head_dim)?,
         },
         global: AttentionWidths {
-            value_dim: fields.width_or(&["v_head_dim"], widths.head_dim)?,
+            value_dim: fields.head_dim_or("v_head_dim", widths.head_dim)?,
             ..widths
         },
         window: fields.optional(&["sliding_window_size"])?.unwrap_or(0),
