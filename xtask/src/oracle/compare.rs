@@ -1,5 +1,7 @@
 //! How far two answers are apart.
 
+use dgdr_perf_model::{ModelFamily, registry};
+
 use super::question::{Answer, Question, Reply};
 
 /// A question with both answers.
@@ -26,6 +28,15 @@ impl Difference {
             tpot: relative(upstream.tpot_ms, ours.tpot_ms),
             memory: relative(upstream.memory_gib, ours.memory_gib),
             same_verdict: upstream.fit == ours.fit,
+        }
+    }
+
+    /// The same without what is said of memory.
+    const fn of_latencies(self) -> Self {
+        Self {
+            memory: 0.0,
+            same_verdict: true,
+            ..self
         }
     }
 
@@ -64,14 +75,28 @@ pub(crate) enum Outcome<'a> {
     Neither,
 }
 
+/// Of these upstream counts no keys and values at all, for want of a number of heads that all layers share; we do.
+const WITHOUT_CACHE: [ModelFamily; 1] = [ModelFamily::NemotronNas];
+
 impl Row {
     pub(crate) fn outcome(&self) -> Outcome<'_> {
         match (&self.upstream, &self.ours) {
-            (Ok(upstream), Ok(ours)) => Outcome::Both(Difference::between(upstream, ours)),
+            (Ok(upstream), Ok(ours)) => {
+                let difference = Difference::between(upstream, ours);
+                Outcome::Both(if self.is_without_cache() {
+                    difference.of_latencies()
+                } else {
+                    difference
+                })
+            }
             (Ok(_), Err(our_reason)) => Outcome::OnlyUpstream { our_reason },
             (Err(upstream_reason), Ok(_)) => Outcome::OnlyOurs { upstream_reason },
             (Err(_), Err(_)) => Outcome::Neither,
         }
+    }
+
+    fn is_without_cache(&self) -> bool {
+        registry::find(&self.question.model).is_some_and(|model| WITHOUT_CACHE.contains(&model.family))
     }
 }
 
