@@ -16,13 +16,18 @@ use serde::Deserialize;
 /// Largest relative difference of a number.
 const TOLERANCE: f64 = 0.005;
 
-/// Families that have no graph yet: their rows are not compared.
-const NOT_COVERED: [ModelFamily; 4] = [
-    ModelFamily::MixtureOfExperts,
-    ModelFamily::DeepSeek,
-    ModelFamily::DeepSeekSparse,
-    ModelFamily::KimiK3,
-];
+/// Prefill or decode alone with experts on more ranks than a node has GPUs: the reference prices the exchange between
+/// nodes by its own tables, which no graph of ours has yet.
+fn crosses_nodes(row: &Row) -> bool {
+    let system = SystemSpec::by_name(&row.system).unwrap();
+    !matches!(row.mode, Mode::Agg) && row.moe_ep > system.gpus_per_node
+}
+
+/// Experts in fp8 blocks that tensor parallelism would cut: the reference checks it for some families only, engines
+/// refuse to load it for all.
+fn cuts_blocks(reason: &PerfModelError) -> bool {
+    matches!(reason, PerfModelError::ExpertsNotAligned { .. })
+}
 
 /// Families of whose keys and values the reference counts none, for want of a number of heads that all layers share.
 const WITHOUT_CACHE: [ModelFamily; 1] = [ModelFamily::NemotronNas];
@@ -150,6 +155,7 @@ impl Row {
     fn differences(&self, database: &PerfDatabase) -> Vec<String> {
         let (ttft, tpot, memory) = match self.predict(database) {
             Ok(numbers) => numbers,
+            Err(reason) if cuts_blocks(&reason) => return Vec::new(),
             Err(reason) => return vec![format!("refused: {reason}")],
         };
         let mut found = Vec::new();
@@ -169,7 +175,7 @@ impl Row {
             }
         }
         let fit = Fit::from(memory.fit());
-        if fit != self.fit {
+        if fit != self.fit && !WITHOUT_CACHE.contains(&self.model().family) {
             found.push(format!("{fit:?} instead of {:?}", self.fit));
         }
         found
@@ -186,7 +192,7 @@ fn every_model_is_predicted_as_by_the_reference() {
     let mut databases = BTreeMap::new();
     for row in &rows {
         let family = row.model().family;
-        if NOT_COVERED.contains(&family) {
+        if crosses_nodes(row) {
             continue;
         }
         *compared.entry(family).or_insert(0) += 1;

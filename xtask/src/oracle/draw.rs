@@ -87,7 +87,7 @@ pub(crate) fn questions(
                 model: model.name.clone(),
                 platform: platform.clone(),
                 mode: *mode,
-                mapping: mapping(&mut dice, experts),
+                mapping: mapping(&mut dice, model, experts),
                 load: load(&mut dice, *mode),
                 experts,
             });
@@ -119,7 +119,7 @@ fn platform<'a>(dice: &mut Dice, model: &ModelSpec, platforms: &'a [Platform]) -
 }
 
 /// Widths of a worker: attention and experts always cover the same GPUs.
-fn mapping(dice: &mut Dice, experts: bool) -> MappingWidths {
+fn mapping(dice: &mut Dice, model: &ModelSpec, experts: bool) -> MappingWidths {
     let gpus = dice.weighted(&GPUS);
     let pp = if dice.percent(15) {
         divisor(dice, gpus.min(8))
@@ -153,6 +153,11 @@ fn mapping(dice: &mut Dice, experts: bool) -> MappingWidths {
         3 => (stage, divisor(dice, stage)),
         4 => (divisor(dice, stage), 1),
         _ => (divisor(dice, stage), divisor(dice, stage)),
+    };
+    let moe_tp = if model.is_mixture_of_experts() {
+        moe_tp
+    } else {
+        stage
     };
     MappingWidths {
         tp,
