@@ -22,10 +22,6 @@ const WITHOUT_CONTEXT_PARALLELISM: &[ModelFamily] = &[
     ModelFamily::DeepSeekSparse,
     ModelFamily::MinimaxM3,
     ModelFamily::KimiK3,
-    ModelFamily::HybridMixture,
-    ModelFamily::SharedHybridMixture,
-    ModelFamily::Vision,
-    ModelFamily::Gemma4,
 ];
 
 /// Models that cannot be compared, and why.

@@ -1,10 +1,10 @@
 //! Prompts that are split over ranks, as SGLang does in prefill: each rank computes one early and one late piece of
 //! every prompt, so that all have as much to attend to, and all ranks gather the keys and values.
 
-use super::{GraphOperator, GraphQuery, Operator, OperatorGraph, Work};
+use super::{GraphOperator, GraphQuery, Operator, OperatorGraph, Repeats, Work};
 use crate::backend::Backend;
 use crate::error::PerfModelError;
-use crate::model::ModelFamily;
+use crate::model::{AlternatingLayers, AttentionWidths, ModelFamily};
 use crate::operators::Collective;
 
 /// Bytes of the elements that collectives count.
@@ -19,6 +19,10 @@ pub const fn splits_prompts(family: ModelFamily, backend: Backend) -> bool {
                 | ModelFamily::MixtureOfExperts
                 | ModelFamily::DeepSeek
                 | ModelFamily::DeepSeekV4
+                | ModelFamily::HybridMixture
+                | ModelFamily::SharedHybridMixture
+                | ModelFamily::Vision
+                | ModelFamily::Gemma4
         )
 }
 
@@ -58,13 +62,19 @@ impl OperatorGraph {
         for operator in &mut self.context {
             split(operator, ranks, latent);
         }
-        if latent {
+        if latent || q.model.alternating.is_some() {
             self.generation
                 .iter_mut()
                 .for_each(|operator| dispatch_among(operator, q));
         }
         // Compressed attention gathers its keys and entries itself.
         if compressed {
+            return self;
+        }
+        if let Some(layers) = &q.model.alternating {
+            let last = |operator: &GraphOperator| operator.operator == Operator::POINT_TO_POINT;
+            let place = self.context.iter().position(last).map_or(0, |at| at + 1);
+            self.context.splice(place..place, gathers(q, layers));
             return self;
         }
         let next = if latent {
@@ -99,6 +109,34 @@ fn gather(q: GraphQuery<'_>, bytes_per_token: f64) -> GraphOperator {
             elements: dgdr_units::floor_count(elements),
         },
     )
+}
+
+/// The same for each kind of attention of a model that has two, in the reference's order.
+fn gathers(q: GraphQuery<'_>, layers: &AlternatingLayers) -> Vec<GraphOperator> {
+    let gather = |operator, count: u32, widths: AttentionWidths| {
+        let elements = f64::from(widths.kv_heads)
+            * f64::from(widths.head_dim + widths.value_dim)
+            * q.precision.kv.bytes()
+            / COLLECTIVE_BYTES;
+        let work = Work::Collective {
+            collective: Collective::AllGather,
+            gpus: q.mapping.widths().cp,
+            elements: dgdr_units::floor_count(elements),
+        };
+        (count > 0).then(|| GraphOperator::new(operator, Repeats::layers(f64::from(count)), work))
+    };
+    let global = gather(
+        Operator("cp_all_gather_global"),
+        layers.mix.global(),
+        layers.global,
+    );
+    let local = gather(Operator("cp_all_gather_swa"), layers.mix.local(), layers.local);
+    let in_order = if q.model.family == ModelFamily::Gemma4 {
+        [local, global]
+    } else {
+        [global, local]
+    };
+    in_order.into_iter().flatten().collect()
 }
 
 /// One rank's share of an operator.
