@@ -1,7 +1,7 @@
 //! Which parallel mappings are worth measuring, and why the others are not.
 //!
 //! [`space`] lists the mappings of a search space, [`rules`] drops those that cannot or may not run, each with its
-//! reason. The narrowest worker holds `⌈weights / 0.9 / GPU memory⌉` GPUs, rounded up to a power of two (the profiler
+//! reason. The narrowest worker has `⌈weights / 0.9 / GPU memory⌉` GPUs, rounded up to a power of two (the profiler
 //! guide's step 2).
 
 use dgdr_perf_model::{MappingWidths, ParallelMapping};

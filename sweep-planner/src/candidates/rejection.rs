@@ -17,6 +17,8 @@ pub enum Rejection {
         per_gpu: Bytes,
         /// Memory of a GPU.
         memory: Bytes,
+        /// Percent of it that weights may take.
+        percent: u32,
         /// Fewest GPUs that hold the weights.
         min_gpus: u32,
     },
@@ -142,9 +144,14 @@ impl Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::WeightsTooLarge { per_gpu, memory, .. } => write!(
+            Self::WeightsTooLarge {
+                per_gpu,
+                memory,
+                percent,
+                ..
+            } => write!(
                 f,
-                "weights take {:.1} GiB of each GPU, more than 90 % of its {:.1} GiB",
+                "weights take {:.1} GiB of each GPU, more than {percent} % of its {:.1} GiB",
                 per_gpu.gib(),
                 memory.gib()
             ),

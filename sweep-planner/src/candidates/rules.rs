@@ -6,8 +6,13 @@ use dgdr_units::{Bytes, real};
 use super::rejection::Rejection;
 use crate::{ProbeKind, Problem, SearchSpace};
 
-/// Share of a GPU's memory that weights may take, from the profiler guide.
-const WEIGHT_SHARE: f64 = 0.9;
+/// Percent of a GPU's memory that weights may take: the profiler guide's share, and what no worker can exceed.
+const fn weight_percent(space: SearchSpace) -> u32 {
+    match space {
+        SearchSpace::Guide => 90,
+        SearchSpace::Wide => 100,
+    }
+}
 
 /// Fewest attention heads on a GPU for which kernels were measured, from the profiler guide.
 const MIN_SIMULATED_HEADS: u32 = 4;
@@ -15,9 +20,10 @@ const MIN_SIMULATED_HEADS: u32 = 4;
 /// Most nodes of a worker with experts, from the profiler guide.
 const MOST_NODES: u32 = 4;
 
-/// Smallest power of two of GPUs that holds the weights: `⌈weights / 0.9 / GPU memory⌉` rounded up.
+/// Smallest power of two of GPUs that holds the weights: `⌈weights / share / GPU memory⌉` rounded up, the share being
+/// 0.9 in the profiler guide's space and 1 in the wide one.
 pub fn min_gpus_per_worker(problem: &Problem) -> u32 {
-    let memory = real(problem.system.memory.get()) * WEIGHT_SHARE;
+    let memory = real(problem.system.memory.get()) * f64::from(weight_percent(problem.space)) / 100.0;
     let ratio = if memory > 0.0 {
         real(problem.model.weights.get()) / memory
     } else {
@@ -62,6 +68,7 @@ impl<'a> Rules<'a> {
         (gpus < self.min_gpus).then(|| Rejection::WeightsTooLarge {
             per_gpu: Bytes::new(self.problem.model.weights.get() / u64::from(gpus.max(1))),
             memory: self.problem.system.memory,
+            percent: weight_percent(self.problem.space),
             min_gpus: self.min_gpus,
         })
     }
