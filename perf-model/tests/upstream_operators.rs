@@ -1,6 +1,7 @@
 //! Every operator of the reference predictor's runs (see `data/README.md`).
 #![expect(
     clippy::unwrap_used,
+    clippy::unwrap_in_result,
     clippy::panic,
     reason = "what a test's helper cannot unwrap fails the test"
 )]

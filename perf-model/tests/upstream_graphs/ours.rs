@@ -8,11 +8,12 @@ use std::fmt::Display;
 
 use dgdr_perf_model::graph::{
     Compression, DispatchShape, DsaArchitecture, DsaShape, Dsv4Shape, GraphOperator, GraphQuery,
-    HyperConnectionSide, MlaBmmSide, MoeShape, MsaShape, OperatorGraph, OperatorName, Phase, TokenBasis,
-    Work,
+    HyperConnectionShape, HyperConnectionSide, MlaBmmSide, MoeShape, MsaShape, OperatorGraph, OperatorName,
+    Phase, TokenBasis, Work,
 };
 use dgdr_perf_model::operators::{
-    ContextAttentionShape, GdnShape, GemmShape, GenerationAttentionShape, KdaShape, Mamba2Shape,
+    AllToAllShape, ContextAttentionShape, ExpertComputeShape, GdnShape, GemmShape, GenerationAttentionShape,
+    KdaShape, Mamba2Shape,
 };
 
 use super::golden::{Op, Sizes};
@@ -186,17 +187,7 @@ fn work(work: &Work) -> Op {
         Work::GenerationDsa { shape, .. } => dsa("DsaGeneration", shape),
         Work::ContextDsv4(shape) => dsv4("Dsv4Context", shape),
         Work::GenerationDsv4(shape) => dsv4("Dsv4Generation", shape),
-        Work::HyperConnection(shape) => Op::of("Mhc")
-            .with(
-                "op",
-                match shape.side {
-                    HyperConnectionSide::Pre => "pre",
-                    HyperConnectionSide::Post => "post",
-                },
-            )
-            .with("hc_mult", shape.streams)
-            .with("hidden_size", shape.hidden)
-            .with("sinkhorn_iters", shape.sinkhorn_iterations),
+        Work::HyperConnection(shape) => hyper_connection(shape),
         Work::ContextMsa(shape) => msa("MsaContext", shape),
         Work::GenerationMsa(shape) => msa("MsaGeneration", shape),
         Work::KimiDelta(shape) => kimi_delta(shape),
@@ -209,36 +200,58 @@ fn work(work: &Work) -> Op {
         Work::WideEpGenerationMla(shape) => Op::of("WideEpGenerationMla")
             .with("num_heads", shape.heads)
             .with("kv_cache_dtype", shape.kv.name()),
-        Work::AllToAll(shape) => Op::of("MoeAllToAll")
-            .with("phase", shape.step.name())
-            .with("comm_backend", shape.library.name())
-            .with("comm_dtype", shape.message.name())
-            .with("hidden_size", shape.hidden)
-            .with("topk", shape.per_token)
-            .with("num_experts", shape.experts)
-            .with("moe_ep_size", shape.ranks)
-            .with("node_num", shape.nodes),
-        Work::ExpertCompute(shape) => Op::of("MoeExpertCompute")
-            .with("hidden_size", shape.moe.hidden)
-            .with("inter_size", shape.moe.intermediate)
-            .with("topk", shape.moe.per_token)
-            .with("num_experts", shape.moe.experts)
-            .with("moe_ep_size", shape.moe.moe_ep)
-            .with("quant_mode", shape.moe.quant.name())
-            .with("workload_distribution", shape.moe.distribution.name())
-            .with("attention_dp_size", shape.moe.attention_dp)
-            .with(
-                "inference_phase",
-                match shape.phase {
-                    Phase::Context => "context",
-                    Phase::Generation => "generation",
-                },
-            )
-            .with("num_slots", shape.slots),
+        Work::AllToAll(shape) => all_to_all(shape),
+        Work::ExpertCompute(shape) => expert_compute(shape),
         Work::Overlap { .. } => Op::of("Overlap"),
         Work::Fallback { .. } => Op::of("Fallback"),
         other => Op::of(&format!("{other:?}")),
     }
+}
+
+fn all_to_all(shape: &AllToAllShape) -> Op {
+    Op::of("MoeAllToAll")
+        .with("phase", shape.step.name())
+        .with("comm_backend", shape.library.name())
+        .with("comm_dtype", shape.message.name())
+        .with("hidden_size", shape.hidden)
+        .with("topk", shape.per_token)
+        .with("num_experts", shape.experts)
+        .with("moe_ep_size", shape.ranks)
+        .with("node_num", shape.nodes)
+}
+
+fn expert_compute(shape: &ExpertComputeShape) -> Op {
+    Op::of("MoeExpertCompute")
+        .with("hidden_size", shape.moe.hidden)
+        .with("inter_size", shape.moe.intermediate)
+        .with("topk", shape.moe.per_token)
+        .with("num_experts", shape.moe.experts)
+        .with("moe_ep_size", shape.moe.moe_ep)
+        .with("quant_mode", shape.moe.quant.name())
+        .with("workload_distribution", shape.moe.distribution.name())
+        .with("attention_dp_size", shape.moe.attention_dp)
+        .with(
+            "inference_phase",
+            match shape.phase {
+                Phase::Context => "context",
+                Phase::Generation => "generation",
+            },
+        )
+        .with("num_slots", shape.slots)
+}
+
+fn hyper_connection(shape: &HyperConnectionShape) -> Op {
+    Op::of("Mhc")
+        .with(
+            "op",
+            match shape.side {
+                HyperConnectionSide::Pre => "pre",
+                HyperConnectionSide::Post => "post",
+            },
+        )
+        .with("hc_mult", shape.streams)
+        .with("hidden_size", shape.hidden)
+        .with("sinkhorn_iters", shape.sinkhorn_iterations)
 }
 
 fn gemm(shape: &GemmShape) -> Op {
