@@ -193,6 +193,15 @@ impl Exchange<'_> {
         })
     }
 
+    /// Format of the shared experts: a checkpoint that spares them is read so for sparse attention in TensorRT-LLM alone;
+    /// elsewhere the reference has them in the format of all projections.
+    const fn shared_format(&self) -> GemmQuant {
+        match (self.q.model.family, self.q.backend) {
+            (ModelFamily::DeepSeekSparse, Backend::Trtllm) => self.q.precision.shared_experts(),
+            _ => self.q.precision.gemm,
+        }
+    }
+
     /// Shared experts, whole on every rank.
     fn shared(&self, phase: Phase, layers: Repeats) -> [GraphOperator; 3] {
         let width = self.experts.intermediate;
@@ -216,7 +225,7 @@ impl Exchange<'_> {
         };
         let gemm = |operator, n, k| {
             let shape = GemmShape {
-                quant: self.q.precision.shared_experts(),
+                quant: self.shared_format(),
                 ..self.q.projection(n, k)
             };
             GraphOperator::new(operator, layers, Work::Gemm(shape))

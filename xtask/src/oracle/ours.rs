@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use dgdr_perf_model::{
-    AggregatedQuery, Backend, ContextQuery, Engine, GenerationQuery, MappingWidths, MemoryBreakdown,
-    MemoryFit, OperatorTime, ParallelMapping, PerfDatabase, PerfModelError, Precision, PrecisionOverrides,
-    Speculation, SystemSpec, registry,
+    AggregatedQuery, Backend, ContextQuery, Engine, ExchangePolicy, GenerationQuery, MappingWidths,
+    MemoryBreakdown, MemoryFit, OperatorTime, ParallelMapping, PerfDatabase, PerfModelError, Precision,
+    PrecisionOverrides, Speculation, SystemSpec, registry,
 };
 
 use super::question::{Answer, Fit, Mode, Platform, Question, Reply};
@@ -54,9 +54,11 @@ impl Ours {
         let database = self
             .databases
             .get(&(question.platform.system, question.platform.backend))
-            .ok_or_else(|| format!("no tables for {}", question.platform.system))?;
+            .ok_or_else(|| format!("no tables for {}", question.platform.system))?
+            .clone()
+            .with_exchange(exchange(question.mode));
         let model = registry::find(&question.model).ok_or("the model is not in the registry")?;
-        let precision = Precision::infer_with(model, database, overrides).map_err(text)?;
+        let precision = Precision::infer_with(model, &database, overrides).map_err(text)?;
         let widths = if model.is_mixture_of_experts() {
             question.mapping
         } else {
@@ -73,7 +75,7 @@ impl Ours {
         } else {
             Speculation::new(load.nextn, load.nextn_accepted).map_err(text)?
         };
-        let engine = Engine::drafting(database, model, precision, mapping, speculation).map_err(text)?;
+        let engine = Engine::drafting(&database, model, precision, mapping, speculation).map_err(text)?;
         let run = predict(&engine, question).map_err(text)?;
         Ok(Answer {
             ttft_ms: run.ttft_ms,
@@ -93,6 +95,14 @@ impl Ours {
             ),
             operators: run.operators,
         })
+    }
+}
+
+/// How upstream's `cli_estimate` lets experts exchange tokens.
+const fn exchange(mode: Mode) -> ExchangePolicy {
+    match mode {
+        Mode::StaticCtx | Mode::StaticGen => ExchangePolicy::AcrossNodes,
+        Mode::Agg => ExchangePolicy::Collectives,
     }
 }
 
