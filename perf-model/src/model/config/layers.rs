@@ -190,15 +190,24 @@ fn state_space(fields: &Fields<'_>, decoder: Decoder) -> Result<StateSpaceLayers
     })
 }
 
-fn linear(fields: &Fields<'_>, decoder: Decoder) -> Result<LinearAttention, PerfModelError> {
-    let kinds = fields.kinds_of_layers("layer_types", decoder.layers)?;
-    let layers = count(&kinds, |kind| kind == LINEAR);
+/// Layers with linear attention: those that a list names, or all but every `full_attention_interval`th.
+fn linear_layers(fields: &Fields<'_>, layers: u32) -> Result<u32, PerfModelError> {
+    if fields.value(&["layer_types"]).is_none()
+        && let Some(interval) = fields.optional(&["full_attention_interval"])?
+    {
+        return Ok(layers - layers / interval.max(1));
+    }
+    let kinds = fields.kinds_of_layers("layer_types", layers)?;
     if let Some(other) = kinds.iter().find(|kind| ![LINEAR, GLOBAL].contains(kind)) {
         let problem = format!("has a layer `{other}`; known are {LINEAR} and {GLOBAL}");
         return Err(fields.error("layer_types", problem));
     }
+    Ok(count(&kinds, |kind| kind == LINEAR))
+}
+
+fn linear(fields: &Fields<'_>, decoder: Decoder) -> Result<LinearAttention, PerfModelError> {
     Ok(LinearAttention {
-        layers,
+        layers: linear_layers(fields, decoder.layers)?,
         key_heads: fields.heads("linear_num_key_heads")?,
         key_dim: fields.head_dim("linear_key_head_dim")?,
         value_heads: fields.heads("linear_num_value_heads")?,

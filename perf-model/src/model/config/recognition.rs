@@ -100,7 +100,7 @@ fn family_of(fields: &Fields<'_>) -> Result<ModelFamily, PerfModelError> {
             format!("has layers of kind `{kind}`, which no family has"),
         ));
     }
-    if kinds().any(|kind| kind == "linear_attention") {
+    if has("linear_num_key_heads") || kinds().any(|kind| kind == "linear_attention") {
         return Ok(ModelFamily::GatedLinear);
     }
     if has("block_configs") {

@@ -92,6 +92,18 @@ fn what_no_family_describes_is_refused_by_its_field() {
 }
 
 #[test]
+fn full_attention_may_come_at_an_interval() {
+    let spec = read(&decoder(
+        &json!({"full_attention_interval": 4, "linear_num_key_heads": 4,
+        "linear_key_head_dim": 32, "linear_num_value_heads": 8, "linear_value_head_dim": 32,
+        "linear_conv_kernel_dim": 4}),
+    ))
+    .unwrap();
+    assert_eq!(spec.family, ModelFamily::GatedLinear);
+    assert_eq!(spec.linear_attention.unwrap().layers, 3);
+}
+
+#[test]
 fn upper_bounds_are_said_of_models_known_by_their_fields_only() {
     let extra = json!({"sliding_window": 1024, "hidden_act": "gelu"});
     let spec = read(&decoder(&extra)).unwrap();
