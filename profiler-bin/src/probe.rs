@@ -3,8 +3,13 @@
 mod simulated;
 
 use dgdr_perf_model::{Estimate, MemoryFraction, ParallelMapping, WorkerRole};
-use dgdr_sweep_planner::{Answer, DecodePoint, DisaggregatedCorrections, Failure, ProbeKind, Query};
+use dgdr_sweep_planner::{
+    Candidates, DecodePoint, DisaggregatedCorrections, Failure, Measurements, PlannerError, ProbeKind,
+    Problem,
+};
 use dgdr_units::{Milliseconds, Tokens};
+
+use crate::progress::Progress;
 
 pub use simulated::{KvTransfer, SimulatedProbe, Simulation};
 
@@ -26,6 +31,17 @@ pub struct KvRoom {
     pub fraction: MemoryFraction,
 }
 
+/// What is swept.
+#[derive(Debug, Clone, Copy)]
+pub struct Sweep<'a> {
+    /// The question.
+    pub problem: &'a Problem,
+    /// The mappings to ask about.
+    pub candidates: &'a Candidates,
+    /// What a person sees on the way.
+    pub progress: &'a Progress,
+}
+
 /// Answers for one model on one engine and system.
 ///
 /// The pipeline is the same for every probe; only the answers differ.
@@ -36,8 +52,11 @@ pub trait Probe {
     /// How its single-worker answers are corrected before workers are combined.
     fn corrections(&self) -> DisaggregatedCorrections;
 
-    /// One point of the sweep.
-    fn answer(&mut self, query: Query) -> impl Future<Output = Answer>;
+    /// Everything that the planner wants to know of the candidates.
+    ///
+    /// # Errors
+    /// [`PlannerError`] when another question is answered than was asked.
+    fn sweep(&mut self, sweep: Sweep<'_>) -> impl Future<Output = Result<Measurements, PlannerError>>;
 
     /// TTFT of one prompt of `isl` tokens on an idle prefill engine.
     ///

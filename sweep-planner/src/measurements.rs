@@ -168,6 +168,11 @@ pub enum Failure {
         /// What is missing.
         reason: String,
     },
+    /// The simulator has no data for any point of this worker.
+    NothingCovered {
+        /// What is missing.
+        reason: String,
+    },
     /// The worker cannot run at all.
     WorkerFailed {
         /// What went wrong.
@@ -191,7 +196,10 @@ impl Failure {
 
     /// Whether no other point of the same worker and role can work.
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::WiderRanOut { .. } | Self::WorkerFailed { .. })
+        matches!(
+            self,
+            Self::WiderRanOut { .. } | Self::NothingCovered { .. } | Self::WorkerFailed { .. }
+        )
     }
 }
 
@@ -211,7 +219,9 @@ impl fmt::Display for Failure {
                 budget.gib()
             ),
             Self::WiderRanOut { wider } => write!(f, "out of memory already on {wider}"),
-            Self::NotCovered { reason } => write!(f, "no performance data: {reason}"),
+            Self::NotCovered { reason } | Self::NothingCovered { reason } => {
+                write!(f, "no performance data: {reason}")
+            }
             Self::WorkerFailed { reason } => write!(f, "the worker failed: {reason}"),
             Self::PointFailed { reason } => write!(f, "the measurement failed: {reason}"),
         }

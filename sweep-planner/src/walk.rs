@@ -79,6 +79,23 @@ impl Walk {
         }
     }
 
+    /// A walk over each candidate alone, widest first.
+    ///
+    /// They learn nothing from each other, so that they can be walked at the same time; merged, their answers do not
+    /// depend on the order. Worth it where a question costs less than what a wider worker teaches about a narrower one.
+    pub fn apart(problem: &Problem, candidates: &Candidates, policy: &WalkPolicy) -> Vec<Self> {
+        let alone = |&mapping: &ParallelMapping| Candidates {
+            kept: vec![mapping],
+            rejected: Vec::new(),
+        };
+        candidates
+            .kept
+            .iter()
+            .rev()
+            .map(|mapping| Self::new(problem, &alone(mapping), policy))
+            .collect()
+    }
+
     /// The query to answer next, or none when everything is known. Asking again before the answer is recorded gives
     /// the same query.
     pub fn next_query(&mut self) -> Option<Query> {

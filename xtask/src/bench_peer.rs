@@ -1,5 +1,7 @@
 //! `cargo xtask bench-peer`: the same question to aiconfigurator and to us, on one machine in one run.
 
+mod case;
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,17 +14,10 @@ use crate::peer::Peer;
 use crate::suite::report::say;
 use crate::workspace::{self, Metadata};
 
-/// How many times faster the whole run must be.
-const LEAST_WALL_RATIO: f64 = 200.0;
-/// How many times less memory it must take.
-const LEAST_MEMORY_RATIO: f64 = 10.0;
+use case::{Case, Promise};
+
 /// Runs one command and prints what it took.
 const MEASURE: &str = include_str!("bench_peer/measure.py");
-/// The question as we are asked it; [`peer_arguments`] asks the same.
-const REQUEST: &str = r#"{"model": "Qwen/Qwen3-32B", "backend": "trtllm",
-  "hardware": {"gpuSku": "h200_sxm", "numGpusPerNode": 8, "totalGpus": 8},
-  "workload": {"isl": 4000, "osl": 1000}, "sla": {"ttft": 2000.0, "itl": 30.0}}"#;
-
 /// Arguments of `cargo xtask bench-peer`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct BenchPeerArgs {
@@ -32,9 +27,12 @@ pub(crate) struct BenchPeerArgs {
     /// Runs of ours; the best and the median are shown
     #[arg(long, value_name = "N", default_value_t = 10)]
     runs: u32,
-    /// Runs of the peer, which take about 20 seconds each
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    peer_runs: u32,
+    /// Runs of the peer, which take from 20 seconds to many minutes each; 2 of the dense question, else 1
+    #[arg(long, value_name = "N")]
+    peer_runs: Option<u32>,
+    /// The question; repeatable
+    #[arg(long = "case", value_enum, default_value = "dense")]
+    cases: Vec<Case>,
 }
 
 /// What one run took.
@@ -66,45 +64,59 @@ struct Series {
     peak_mib: f64,
 }
 
-/// Measures both, prints the table, and fails when we are not as far ahead as promised.
+/// Measures both, prints a table a question, and fails when we are not as far ahead as promised.
 pub(crate) fn run(args: &BenchPeerArgs) -> anyhow::Result<ExitCode> {
     let target = Metadata::read()?.target_directory;
     let peer = Peer::at(args.venv.as_deref())?;
     peer.install()?;
     build()?;
-    let scratch = target.join("peer/results");
-    let ours = target.join("release/dgdr-profiler");
-    let contestants = [
-        Contestant {
-            name: "aiconfigurator cli default",
-            program: peer.program(),
-            arguments: peer_arguments(&scratch.join("peer")),
-            runs: args.peer_runs,
-        },
-        Contestant {
-            name: "dgdr-profiler profile",
-            program: ours.clone(),
-            arguments: profile_arguments(&scratch.join("ours")),
-            runs: args.runs,
-        },
-        Contestant {
-            name: "dgdr-profiler sweep",
-            program: ours,
-            arguments: sweep_arguments(),
-            runs: args.runs,
-        },
-    ];
     let python = peer.python();
-    let mut series = Vec::new();
-    for contestant in &contestants {
-        // Results of an earlier run must not be found by the next.
-        if scratch.exists() {
-            fs::remove_dir_all(&scratch).context("cannot clear the results of an earlier run")?;
+    let mut kept = true;
+    for case in &args.cases {
+        let mut series = Vec::new();
+        for contestant in contestants(*case, args, &peer, &target) {
+            let scratch = scratch(&target);
+            // Results of an earlier run must not be found by the next.
+            if scratch.exists() {
+                fs::remove_dir_all(&scratch).context("cannot clear the results of an earlier run")?;
+            }
+            fs::create_dir_all(&scratch)?;
+            series.push(measure(&python, &contestant)?);
         }
-        fs::create_dir_all(&scratch)?;
-        series.push(measure(&python, contestant)?);
+        kept &= judge(&series, case.promise())?;
     }
-    judge(&series)
+    Ok(if kept {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn scratch(target: &Path) -> PathBuf {
+    target.join("peer/results")
+}
+
+/// The peer first, then what is promised of us, then the rest.
+fn contestants(case: Case, args: &BenchPeerArgs, peer: &Peer, target: &Path) -> Vec<Contestant> {
+    let scratch = scratch(target);
+    let ours = |name, arguments| Contestant {
+        name,
+        program: target.join("release/dgdr-profiler"),
+        arguments,
+        runs: args.runs,
+    };
+    let profile = case
+        .profile_arguments(&scratch.join("ours"))
+        .map(|arguments| ours("dgdr-profiler profile", arguments));
+    let mut list = vec![Contestant {
+        name: "aiconfigurator cli default",
+        program: peer.program(),
+        arguments: case.peer_arguments(&scratch.join("peer")),
+        runs: args.peer_runs.unwrap_or_else(|| case.peer_runs()),
+    }];
+    list.extend(profile);
+    list.push(ours("dgdr-profiler sweep", case.sweep_arguments()));
+    list
 }
 
 fn build() -> anyhow::Result<()> {
@@ -114,68 +126,6 @@ fn build() -> anyhow::Result<()> {
         .context("cannot run cargo build")?;
     ensure!(status.success(), "the release build failed");
     Ok(())
-}
-
-fn peer_arguments(results: &Path) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = [
-        "cli",
-        "default",
-        "--model-path",
-        "Qwen/Qwen3-32B",
-        "--total-gpus",
-        "8",
-        "--system",
-        "h200_sxm",
-        "--backend",
-        "trtllm",
-        "--isl",
-        "4000",
-        "--osl",
-        "1000",
-        "--ttft",
-        "2000",
-        "--tpot",
-        "30",
-        "--no-color",
-        "--save-dir",
-    ]
-    .map(OsString::from)
-    .into();
-    arguments.push(results.into());
-    arguments
-}
-
-fn profile_arguments(results: &Path) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = ["profile", "--quiet", "--config", REQUEST, "--output-dir"]
-        .map(OsString::from)
-        .into();
-    arguments.push(results.into());
-    arguments
-}
-
-fn sweep_arguments() -> Vec<OsString> {
-    [
-        "sweep",
-        "--quiet",
-        "--model",
-        "Qwen/Qwen3-32B",
-        "--system",
-        "h200_sxm",
-        "--backend",
-        "trtllm",
-        "--total-gpus",
-        "8",
-        "--isl",
-        "4000",
-        "--osl",
-        "1000",
-        "--ttft",
-        "2000",
-        "--itl",
-        "30",
-    ]
-    .map(OsString::from)
-    .into()
 }
 
 fn measure(python: &Path, contestant: &Contestant) -> anyhow::Result<Series> {
@@ -223,8 +173,8 @@ impl Series {
     }
 }
 
-/// Prints the table with the ratios to the first series; the second has to keep the promise.
-fn judge(series: &[Series]) -> anyhow::Result<ExitCode> {
+/// Prints the table with the ratios to the first series, and whether the second keeps the promise.
+fn judge(series: &[Series], promise: Promise) -> anyhow::Result<bool> {
     let [peer, promised, ..] = series else {
         bail!("two series are compared");
     };
@@ -245,29 +195,32 @@ fn judge(series: &[Series]) -> anyhow::Result<ExitCode> {
             peer.peak_mib / line.peak_mib,
         ))?;
     }
-    let failures = broken_promises(peer, promised);
+    let failures = broken_promises(peer, promised, promise);
     for failure in &failures {
         say(&format!("failed: {failure}"))?;
     }
-    Ok(if failures.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(failures.is_empty())
 }
 
-fn broken_promises(peer: &Series, ours: &Series) -> Vec<String> {
-    let promises = [
-        ("time", peer.best_wall_s / ours.best_wall_s, LEAST_WALL_RATIO),
-        ("memory", peer.peak_mib / ours.peak_mib, LEAST_MEMORY_RATIO),
+fn broken_promises(peer: &Series, ours: &Series, promise: Promise) -> Vec<String> {
+    let ratios = [
+        ("time", peer.best_wall_s / ours.best_wall_s, promise.wall_ratio),
+        ("memory", peer.peak_mib / ours.peak_mib, promise.memory_ratio),
     ];
-    promises
+    let too_large = (ours.peak_mib > promise.peak_mib).then(|| {
+        format!(
+            "memory: {:.0} MiB, at most {:.0} are promised",
+            ours.peak_mib, promise.peak_mib
+        )
+    });
+    ratios
         .iter()
         // A ratio that is not a number keeps no promise.
         .filter(|(_, ratio, least)| ratio.partial_cmp(least).is_none_or(std::cmp::Ordering::is_lt))
         .map(|(what, ratio, least)| {
             format!("{what}: {ratio:.1} times less than the peer, at least {least} is promised")
         })
+        .chain(too_large)
         .collect()
 }
 
@@ -296,7 +249,7 @@ mod tests {
         assert!((ours.median_wall_s - 0.1).abs() < 1e-12);
         assert_eq!(ours.runs, 3);
         assert_eq!(
-            broken_promises(&series("peer", 16.0, 600.0), &ours),
+            broken_promises(&series("peer", 16.0, 600.0), &ours, Case::Dense.promise()),
             Vec::<String>::new()
         );
     }
@@ -304,14 +257,20 @@ mod tests {
     #[test]
     fn broken_promises_are_named() {
         let peer = series("peer", 16.0, 600.0);
-        assert_eq!(broken_promises(&peer, &series("ours", 0.1, 30.0)).len(), 1);
-        assert_eq!(broken_promises(&peer, &series("ours", 0.1, 61.0)).len(), 2);
-        assert_eq!(broken_promises(&peer, &series("ours", f64::NAN, 30.0)).len(), 1);
+        let broken = |wall_s, peak_mib| {
+            broken_promises(&peer, &series("ours", wall_s, peak_mib), Case::Dense.promise()).len()
+        };
+        assert_eq!(broken(0.1, 30.0), 1);
+        assert_eq!(broken(0.1, 61.0), 2);
+        assert_eq!(broken(f64::NAN, 30.0), 1);
+        let large = series("ours", 0.01, 90.0);
+        let slow = series("peer", 300.0, 1200.0);
+        assert_eq!(broken_promises(&slow, &large, Case::Deepseek.promise()).len(), 1);
     }
 
     #[test]
     fn the_request_is_json() {
-        let request: serde_json::Value = serde_json::from_str(REQUEST).expect("JSON");
+        let request: serde_json::Value = serde_json::from_str(case::REQUEST).expect("JSON");
         assert_eq!(request["hardware"]["totalGpus"], 8);
     }
 }

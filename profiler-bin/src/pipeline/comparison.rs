@@ -1,5 +1,8 @@
 //! One question to several engines: each is studied, the best one wins.
 
+use std::num::NonZeroUsize;
+use std::thread;
+
 use dgdr_perf_model::{Backend, ExchangePolicy, Precision};
 use dgdr_sweep_planner::{Outcome, Problem};
 
@@ -135,6 +138,7 @@ fn prepare(
         memory_capacity: question.hardware.memory,
         workload: question.workload,
         transfer: question.transfer,
+        threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     });
     let traits = ProbeTraits {
         backend,

@@ -1,10 +1,10 @@
 //! Steps 2 to 4 for one engine: candidates, sweep, pick.
 
 use dgdr_perf_model::{Backend, Precision};
-use dgdr_sweep_planner::{Candidates, Decision, Measurements, Problem, Walk, WalkPolicy, candidates, pick};
+use dgdr_sweep_planner::{Candidates, Decision, Measurements, Problem, candidates, pick};
 
 use crate::error::ProfilerError;
-use crate::probe::Probe;
+use crate::probe::{Probe, Sweep};
 use crate::progress::Progress;
 
 /// Everything that was found out about one engine.
@@ -55,13 +55,13 @@ pub async fn study(
         problem,
     } = subject;
     let candidates = candidates(&problem);
-    let mut walk = Walk::new(&problem, &candidates, &WalkPolicy::exhaustive(problem.workload));
-    while let Some(query) = walk.next_query() {
-        progress.asking(backend, &query, walk.remaining_at_most());
-        let answer = probe.answer(query).await;
-        walk.record(answer)?;
-    }
-    let measurements = walk.finish();
+    let measurements = probe
+        .sweep(Sweep {
+            problem: &problem,
+            candidates: &candidates,
+            progress,
+        })
+        .await?;
     let decision = pick(&problem, &candidates, &measurements);
     Ok(Study {
         backend,

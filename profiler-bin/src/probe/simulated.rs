@@ -1,29 +1,27 @@
 //! Answers from the performance model, in microseconds.
 
+mod sweep;
+
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
 use dgdr_perf_model::{
-    AggregatedQuery, ContextQuery, Engine, Estimate, GenerationQuery, KvCapacityQuery, MemoryBreakdown,
-    MemoryFit, ModelSpec, ParallelMapping, PerfDatabase, PerfModelError, Precision,
+    ContextQuery, Engine, Estimate, GenerationQuery, KvCapacityQuery, ModelSpec, ParallelMapping,
+    PerfDatabase, PerfModelError, Precision,
 };
 use dgdr_sweep_planner::{
-    Answer, DecodePoint, DisaggregatedCorrections, Failure, Measured, Point, ProbeKind, Query, Workload,
+    DecodePoint, DisaggregatedCorrections, Failure, Measurements, PlannerError, ProbeKind, Workload,
 };
 use dgdr_units::{Bytes, Milliseconds, Tokens};
 use serde::Deserialize;
 
-use super::{EngineLimits, KvRoom, Probe};
+use super::{EngineLimits, KvRoom, Probe, Sweep};
 
 /// The performance model as a probe.
 #[derive(Debug)]
 pub struct SimulatedProbe {
-    database: PerfDatabase,
-    model: ModelSpec,
-    precision: Precision,
-    memory_capacity: Bytes,
-    workload: Workload,
-    transfer: KvTransfer,
+    simulation: Simulation,
     engines: BTreeMap<ParallelMapping, Result<Engine, Failure>>,
 }
 
@@ -42,6 +40,8 @@ pub struct Simulation {
     pub workload: Workload,
     /// Whether the way of the KV cache counts.
     pub transfer: KvTransfer,
+    /// Threads of a sweep; its answers do not depend on them.
+    pub threads: NonZeroUsize,
 }
 
 /// Whether the way of the KV cache from prefill to decode workers counts towards the time to first token.
@@ -57,22 +57,9 @@ pub enum KvTransfer {
 
 impl SimulatedProbe {
     /// A probe over measured tables.
-    pub fn new(simulation: Simulation) -> Self {
-        let Simulation {
-            database,
-            model,
-            precision,
-            memory_capacity,
-            workload,
-            transfer,
-        } = simulation;
+    pub const fn new(simulation: Simulation) -> Self {
         Self {
-            database,
-            model,
-            precision,
-            memory_capacity,
-            workload,
-            transfer,
+            simulation,
             engines: BTreeMap::new(),
         }
     }
@@ -82,73 +69,12 @@ impl SimulatedProbe {
     /// # Errors
     /// Why the mapping cannot be simulated.
     pub fn engine(&mut self, mapping: ParallelMapping) -> Result<&Engine, Failure> {
-        let built = self.engines.entry(mapping).or_insert_with(|| {
-            Engine::new(&self.database, &self.model, self.precision, mapping)
-                .map(|engine| engine.with_memory_capacity(self.memory_capacity))
-                .map_err(|error| not_covered(&error))
-        });
+        let simulation = &self.simulation;
+        let built = self
+            .engines
+            .entry(mapping)
+            .or_insert_with(|| simulation.engine(mapping));
         built.as_ref().map_err(Clone::clone)
-    }
-
-    fn measure(&mut self, query: Query) -> Answer {
-        let workload = self.workload;
-        let transfer = self.transfer;
-        let engine = self.engine(query.mapping)?;
-        match query.point {
-            Point::Aggregated {
-                batch,
-                context_tokens,
-            } => {
-                let run = engine
-                    .aggregated(AggregatedQuery {
-                        batch,
-                        isl: workload.isl(),
-                        osl: workload.osl(),
-                        prefix: workload.prefix(),
-                        context_tokens,
-                    })
-                    .map_err(|error| point_failed(&error))?;
-                fits(&run.memory)?;
-                Ok(Measured::Aggregated {
-                    ttft: run.ttft,
-                    itl: run.tpot,
-                    tokens_per_s: run.tokens_per_s,
-                    requests_per_s: run.requests_per_s,
-                })
-            }
-            Point::Prefill { batch } => {
-                let run = engine
-                    .static_context(ContextQuery {
-                        batch,
-                        isl: workload.isl(),
-                        prefix: workload.prefix(),
-                    })
-                    .map_err(|error| point_failed(&error))?;
-                fits(&run.memory)?;
-                let kv_transfer = match transfer {
-                    KvTransfer::LeftOut => Milliseconds::ZERO,
-                    KvTransfer::Counted => {
-                        let sent = engine.kv_transfer(workload.isl());
-                        sent.map_err(|error| point_failed(&error))?.value
-                    }
-                };
-                Ok(Measured::Prefill {
-                    ttft: run.ttft,
-                    kv_transfer,
-                })
-            }
-            Point::Decode { batch } => {
-                let run = engine
-                    .static_generation(GenerationQuery {
-                        batch,
-                        isl: workload.isl(),
-                        osl: workload.osl(),
-                    })
-                    .map_err(|error| point_failed(&error))?;
-                fits(&run.memory)?;
-                Ok(Measured::Decode { itl: run.tpot })
-            }
-        }
     }
 }
 
@@ -161,8 +87,8 @@ impl Probe for SimulatedProbe {
         DisaggregatedCorrections::upstream()
     }
 
-    async fn answer(&mut self, query: Query) -> Answer {
-        self.measure(query)
+    async fn sweep(&mut self, sweep: Sweep<'_>) -> Result<Measurements, PlannerError> {
+        self.simulation.sweep(sweep)
     }
 
     async fn prefill(
@@ -224,14 +150,6 @@ fn narrow(tokens: u64) -> u32 {
     u32::try_from(tokens).unwrap_or(u32::MAX)
 }
 
-fn fits(memory: &MemoryBreakdown) -> Result<(), Failure> {
-    match memory.fit() {
-        MemoryFit::Fits => Ok(()),
-        MemoryFit::OutOfMemory { needed, available } => Err(Failure::OutOfMemory { needed, available }),
-        MemoryFit::KvOutOfMemory { needed, budget } => Err(Failure::KvOutOfMemory { needed, budget }),
-    }
-}
-
 fn not_covered(error: &PerfModelError) -> Failure {
     Failure::NotCovered {
         reason: error.to_string(),
@@ -243,3 +161,6 @@ fn point_failed(error: &PerfModelError) -> Failure {
         reason: error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

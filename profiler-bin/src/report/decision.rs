@@ -45,7 +45,7 @@ impl fmt::Display for Summary<'_> {
         if !rejected.is_empty() {
             writeln!(f, "\nNot tried:")?;
             for (reason, mappings) in by_reason(rejected) {
-                writeln!(f, "  {}: {reason}", mappings.join(", "))?;
+                writeln!(f, "  {}: {reason}", some_of(&mappings))?;
             }
         }
         Ok(())
@@ -237,6 +237,17 @@ fn cells(mode: &str, entry: &RankedEntry) -> Vec<String> {
             .as_ref()
             .map_or_else(|| "picked".to_owned(), ToString::to_string),
     ]
+}
+
+/// The first of many names, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    match names.get(..SHOWN) {
+        Some(first) if names.len() > SHOWN + 1 => {
+            format!("{} and {} more", first.join(", "), names.len() - SHOWN)
+        }
+        _ => names.join(", "),
+    }
 }
 
 /// Mappings that share a reason, in the order in which reasons come up.
