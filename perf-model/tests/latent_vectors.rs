@@ -150,6 +150,7 @@ impl Question {
             kv: self.kv(),
             fmha: self.fmha(),
             gemm: self.gemm(),
+            context_parallel: self.given.get("cp").map_or(1, |cp| cp.parse().unwrap()),
         }
     }
 }

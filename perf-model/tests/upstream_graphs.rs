@@ -18,11 +18,7 @@ use upstream_graphs::golden::{Case, Golden, Op, Sizes};
 use upstream_graphs::ours;
 
 /// Families whose operators do not know of context parallelism yet.
-const WITHOUT_CONTEXT_PARALLELISM: &[ModelFamily] = &[
-    ModelFamily::DeepSeekSparse,
-    ModelFamily::MinimaxM3,
-    ModelFamily::KimiK3,
-];
+const WITHOUT_CONTEXT_PARALLELISM: &[ModelFamily] = &[ModelFamily::MinimaxM3, ModelFamily::KimiK3];
 
 /// Models that cannot be compared, and why.
 const APART: &[(&str, &str)] = &[];

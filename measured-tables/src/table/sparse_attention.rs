@@ -64,7 +64,7 @@ const PART: TableSpec = TableSpec {
 
 /// The tables of this folder. Layers that take the choice of tokens over from the layer before them have tables of
 /// their own.
-pub(super) static TABLES: [TableSpec; 6] = [
+pub(super) static TABLES: [TableSpec; 8] = [
     TableSpec {
         name: "dsa_context_module",
         point: |rows, row, _| (!skips_indexer(rows, row)).then(|| context(rows, row)),
@@ -73,6 +73,16 @@ pub(super) static TABLES: [TableSpec; 6] = [
     TableSpec {
         name: "dsa_context_module_skip_indexer",
         point: |rows, row, _| skips_indexer(rows, row).then(|| context(rows, row)),
+        ..CONTEXT
+    },
+    TableSpec {
+        name: "dsa_context_module_dense",
+        point: |rows, row, _| (is_dense(rows, row) && !skips_indexer(rows, row)).then(|| context(rows, row)),
+        ..CONTEXT
+    },
+    TableSpec {
+        name: "dsa_context_module_dense_skip_indexer",
+        point: |rows, row, _| (is_dense(rows, row) && skips_indexer(rows, row)).then(|| context(rows, row)),
         ..CONTEXT
     },
     TableSpec {
@@ -132,6 +142,13 @@ fn part(rows: &Rows, row: usize, key: Vec<Part>) -> Point {
 
 fn skips_indexer(rows: &Rows, row: usize) -> bool {
     rows.text("op_name", row).contains("skip_indexer")
+}
+
+/// Whether TensorRT-LLM's dense kernel computed a short prompt with an fp8 cache, which it does in every configuration;
+/// in a configuration without other `trtllm` kernels these rows are all there is.
+fn is_dense(rows: &Rows, row: usize) -> bool {
+    rows.text("kv_cache_dtype", row) != "bfloat16"
+        && rows.text("kernel_source", row) == "sglang_dsa_dense_mha_trtllm_ragged"
 }
 
 /// The configured kernel that a row belongs to. `trtllm` is asked first, so that rows of both (a bfloat16 cache, and

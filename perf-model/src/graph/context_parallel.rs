@@ -18,6 +18,7 @@ pub const fn splits_prompts(family: ModelFamily, backend: Backend) -> bool {
             ModelFamily::Dense
                 | ModelFamily::MixtureOfExperts
                 | ModelFamily::DeepSeek
+                | ModelFamily::DeepSeekSparse
                 | ModelFamily::DeepSeekV4
                 | ModelFamily::HybridMixture
                 | ModelFamily::SharedHybridMixture
@@ -55,6 +56,15 @@ impl OperatorGraph {
     pub(super) fn with_split_prompts(mut self, q: GraphQuery<'_>) -> Self {
         let ranks = q.mapping.widths().cp;
         if ranks == 1 {
+            return self;
+        }
+        if q.model.family == ModelFamily::DeepSeekSparse {
+            self.context
+                .iter_mut()
+                .for_each(|operator| split_sparse(operator, ranks));
+            self.generation
+                .iter_mut()
+                .for_each(|operator| dispatch_among(operator, q));
             return self;
         }
         let compressed = q.model.family == ModelFamily::DeepSeekV4;
@@ -172,6 +182,18 @@ fn split(operator: &mut GraphOperator, ranks: u32, latent: bool) {
             }
         }
         _ => {}
+    }
+}
+
+/// Splits what the reference splits of a model with sparse attention: the block of attention, which gathers its keys
+/// itself, and the norms, a rest rounded down; experts get all tokens.
+fn split_sparse(operator: &mut GraphOperator, ranks: u32) {
+    if let Work::ContextDsa { shape, .. } = &mut operator.work {
+        shape.context_parallel = ranks;
+    } else if let Work::Dispatch(shape) = &mut operator.work {
+        shape.context_parallel = ranks;
+    } else if [Operator::ADD_NORM_1, Operator::ADD_NORM_2].contains(&operator.operator) {
+        operator.tokens.over *= ranks;
     }
 }
 

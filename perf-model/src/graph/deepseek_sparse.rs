@@ -79,6 +79,7 @@ impl<'a> SparseBlock<'a> {
             kv: q.precision.kv,
             fmha: q.precision.fmha,
             gemm: self.measured_format(),
+            context_parallel: 1,
         }
     }
 

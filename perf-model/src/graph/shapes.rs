@@ -123,6 +123,8 @@ pub struct DsaShape {
     pub fmha: FmhaQuant,
     /// Format of the projections.
     pub gemm: GemmQuant,
+    /// Ranks that a sequence is split over in prefill.
+    pub context_parallel: u32,
 }
 
 /// Kinds of layers with compressed attention.

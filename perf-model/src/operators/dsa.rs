@@ -1,15 +1,19 @@
 //! Attention blocks of `DeepSeek` sparse attention (DSA): `DeepSeek` V3.2 and GLM 5.
 
+mod split;
+
 use std::sync::Arc;
 
 use super::context_attention::ContextTokens;
 use super::generation_attention::GenerationTokens;
 use super::grid_slice::{Axes, Blend, GridSlice};
 use super::miss::{Measured, OperatorMiss};
+use super::nccl::NcclCost;
 use super::roofline::{self, DsaDimensions, DsaWork};
 use crate::graph::{DsaArchitecture, DsaShape, IndexerLayers};
 use crate::tables::Grid;
 use crate::{Axis, OperatorLatency, SystemSpec};
+use split::{Additions, Split};
 
 /// Measured kernels in the order in which they are tried.
 const KERNELS: [&str; 2] = ["trtllm", "flashmla_kv"];
@@ -26,6 +30,8 @@ impl Axes<4> {
 #[derive(Debug, Clone)]
 pub struct DsaContextCost {
     block: Block<4>,
+    /// Where its prompts are split.
+    split: Option<Box<Split>>,
 }
 
 /// Cost of a decode step of the block, the mean over all layers.
@@ -45,23 +51,34 @@ struct Block<const N: usize> {
     measured_on: String,
 }
 
-/// A pair of tables: of layers that choose, and of layers that follow.
+/// Tables of layers that choose, and of layers that follow, each in the order in which they are tried.
 #[derive(Debug, Clone, Copy)]
 struct Tables<const N: usize> {
-    choosing: &'static str,
-    following: &'static str,
+    choosing: &'static [&'static str],
+    following: &'static [&'static str],
     axes: Axes<N>,
 }
 
 const CONTEXT: Tables<4> = Tables {
-    choosing: "dsa_context_module",
-    following: "dsa_context_module_skip_indexer",
+    choosing: &["dsa_context_module"],
+    following: &["dsa_context_module_skip_indexer"],
     axes: Axes::AFTER_PREFIX,
 };
 
+/// AIConfigurator prices a rank's share of a split prompt in the configuration without `trtllm` kernels; kept, to predict
+/// as it does, although on Blackwell with an fp8 cache only its dense kernel for short prompts was measured.
+const SPLIT_CONTEXT: Tables<4> = Tables {
+    choosing: &["dsa_context_module_dense", "dsa_context_module"],
+    following: &[
+        "dsa_context_module_dense_skip_indexer",
+        "dsa_context_module_skip_indexer",
+    ],
+    ..CONTEXT
+};
+
 const GENERATION: Tables<3> = Tables {
-    choosing: "dsa_generation_module",
-    following: "dsa_generation_module_skip_indexer",
+    choosing: &["dsa_generation_module"],
+    following: &["dsa_generation_module_skip_indexer"],
     axes: Axes::GENERATION,
 };
 
@@ -113,20 +130,30 @@ impl DsaShape {
     }
 }
 
+impl<const N: usize> Tables<N> {
+    /// How errors name them.
+    fn name(&self) -> &'static str {
+        self.choosing.last().copied().unwrap_or_default()
+    }
+}
+
 impl<const N: usize> Block<N> {
     fn resolve(measured: Measured<'_>, shape: DsaShape, tables: Tables<N>) -> Result<Self, OperatorMiss> {
-        let slice = |table: &'static str| {
-            let missing = || measured.not_measured(table, shape.wanted());
-            let grid = first_kernel(measured, table, shape)?.ok_or_else(missing)?;
-            GridSlice::new(grid, u64::from(shape.heads), tables.axes).ok_or_else(missing)
+        let slice = |candidates: &[&'static str]| {
+            let grid = first_slice(measured, candidates, shape)?;
+            GridSlice::new(grid, u64::from(shape.heads), tables.axes)
+                .ok_or_else(|| measured.not_measured(tables.name(), shape.wanted()))
         };
         let follows = shape.indexer.choosing < shape.indexer.all
-            && measured.file.directory(tables.following)?.is_some();
+            && match tables.following.last() {
+                Some(table) => measured.file.directory(table)?.is_some(),
+                None => false,
+            };
         let chooses = shape.indexer.choosing > 0 || !follows;
         Ok(Self {
             system: measured.system,
             shape,
-            table: tables.choosing,
+            table: tables.name(),
             choosing: chooses.then(|| slice(tables.choosing)).transpose()?,
             following: follows.then(|| slice(tables.following)).transpose()?,
             measured_on: measured.label(),
@@ -137,66 +164,103 @@ impl<const N: usize> Block<N> {
     fn latency(
         &self,
         query: [u64; N],
+        additions: Additions,
         roofline: &impl Fn([u64; N], bool) -> f64,
     ) -> Result<OperatorLatency, OperatorMiss> {
-        let of = |slice: &GridSlice<N>, indexer: bool| {
-            slice
+        let of = |slice: &Option<GridSlice<N>>, indexer: bool| match slice {
+            Some(slice) => slice
                 .latency(query, &|at| roofline(at, indexer))
-                .ok_or_else(|| OperatorMiss::OutOfReach {
-                    operator: self.table,
-                    wanted: format!("{}, {query:?}", self.shape.wanted()),
-                    measured_on: self.measured_on.clone(),
-                })
+                .map(|found| found.plus(additions.all))
+                .ok_or_else(|| self.out_of_reach(query))
+                .map(Some),
+            None => Ok(None),
         };
+        let choosing = of(&self.choosing, true)?.map(|found| found.plus(additions.choosing));
+        let following = of(&self.following, false)?;
         let share = self.shape.indexer.share();
-        match (&self.choosing, &self.following) {
-            (Some(choosing), None) => of(choosing, true),
-            (None, Some(following)) => of(following, false),
-            (Some(choosing), Some(following)) => Ok(of(choosing, true)?
-                .times(share)
-                .plus(of(following, false)?.times(1.0 - share))),
-            (None, None) => Ok(OperatorLatency::ZERO),
+        Ok(match (choosing, following) {
+            (Some(choosing), Some(following)) => choosing.times(share).plus(following.times(1.0 - share)),
+            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => OperatorLatency::ZERO,
+        })
+    }
+
+    fn out_of_reach(&self, query: impl std::fmt::Debug) -> OperatorMiss {
+        OperatorMiss::OutOfReach {
+            operator: self.table,
+            wanted: format!("{}, {query:?}", self.shape.wanted()),
+            measured_on: self.measured_on.clone(),
         }
     }
 }
 
-fn first_kernel(
+/// The slice of the first of `tables`, and of the first kernel in it, that was measured for a shape.
+fn first_slice(
     measured: Measured<'_>,
-    table: &'static str,
+    tables: &[&'static str],
     shape: DsaShape,
-) -> Result<Option<Arc<Grid>>, OperatorMiss> {
-    for kernel in KERNELS {
-        let words = [
-            shape.architecture.name(),
-            shape.fmha.name(),
-            shape.kv.name(),
-            shape.gemm.name(),
-            kernel,
-        ];
-        if let Some(grid) = measured.grid(table, &words)? {
-            return Ok(Some(grid));
+) -> Result<Arc<Grid>, OperatorMiss> {
+    for table in tables {
+        if measured.file.directory(table)?.is_none() {
+            continue;
+        }
+        for kernel in KERNELS {
+            let words = [
+                shape.architecture.name(),
+                shape.fmha.name(),
+                shape.kv.name(),
+                shape.gemm.name(),
+                kernel,
+            ];
+            if let Some(grid) = measured.grid(table, &words)? {
+                return Ok(grid);
+            }
         }
     }
-    Ok(None)
+    let table = tables.last().copied().unwrap_or_default();
+    Err(measured.not_measured(table, shape.wanted()))
 }
 
 impl DsaContextCost {
-    pub(crate) fn resolve(measured: Measured<'_>, shape: DsaShape) -> Result<Self, OperatorMiss> {
+    /// `gather` is the all-gather between the ranks that a prompt is split over; none where it is not.
+    pub(crate) fn resolve(
+        measured: Measured<'_>,
+        shape: DsaShape,
+        gather: Option<NcclCost>,
+    ) -> Result<Self, OperatorMiss> {
+        let tables = if gather.is_some() { SPLIT_CONTEXT } else { CONTEXT };
         Ok(Self {
-            block: Block::resolve(measured, shape, CONTEXT)?,
+            block: Block::resolve(measured, shape, tables)?,
+            split: gather
+                .map(|gather| Split::resolve(measured, shape, gather).map(Box::new))
+                .transpose()?,
         })
     }
 
     /// Latency of one layer.
     ///
     /// # Errors
-    /// [`OperatorMiss::OutOfReach`] for no tokens or no requests.
+    /// [`OperatorMiss::OutOfReach`] for no tokens or no requests, and for split prompts that are longer than the
+    /// measurements of the indexer.
     pub fn latency(&self, tokens: ContextTokens) -> Result<OperatorLatency, OperatorMiss> {
+        let (additions, tokens) = match &self.split {
+            None => (Additions::NONE, tokens),
+            Some(split) => {
+                let additions = split
+                    .additions(tokens)
+                    .ok_or_else(|| self.block.out_of_reach(tokens))?;
+                let share = ContextTokens {
+                    new_tokens: split.share(tokens.new_tokens),
+                    ..tokens
+                };
+                (additions, share)
+            }
+        };
         let work = DsaWork::context(&self.block.shape, tokens);
         let system = self.block.system;
         let query = [work.heads, tokens.prefix, tokens.new_tokens, tokens.batch];
         self.block
-            .latency(query, &|[heads, prefix, sequence, batch], indexer| {
+            .latency(query, additions, &|[heads, prefix, sequence, batch], indexer| {
                 roofline::dsa_context(
                     system,
                     DsaWork {
@@ -228,16 +292,17 @@ impl DsaGenerationCost {
         let system = self.block.system;
         let query = [work.heads, tokens.batch, tokens.sequence];
         // AIConfigurator extrapolates decode as if every layer had an indexer; kept, to predict as it does.
-        self.block.latency(query, &|[heads, batch, sequence], _| {
-            roofline::dsa_generation(
-                system,
-                DsaWork {
-                    batch,
-                    sequence,
-                    heads,
-                    ..work
-                },
-            )
-        })
+        self.block
+            .latency(query, Additions::NONE, &|[heads, batch, sequence], _| {
+                roofline::dsa_generation(
+                    system,
+                    DsaWork {
+                        batch,
+                        sequence,
+                        heads,
+                        ..work
+                    },
+                )
+            })
     }
 }

@@ -94,3 +94,6 @@ impl MlaBmmCost {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -359,6 +359,7 @@ fn dsa(kind: &str, shape: &DsaShape) -> Op {
         )
         .with("index_topk", shape.chosen)
         .with_unless("full_frac", choosing, 1.0)
+        .with_unless("cp_size", shape.context_parallel, 1)
 }
 
 fn dsv4(kind: &str, shape: &Dsv4Shape) -> Op {

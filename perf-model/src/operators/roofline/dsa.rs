@@ -182,3 +182,6 @@ pub fn dsa_generation(system: &SystemSpec, work: DsaWork) -> f64 {
     let weights = work.weights() * work.gemm.bytes();
     slower(system, arithmetic, weights + work.index(work.sequence) + cache)
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,3 +106,6 @@ pub fn mla_bmm(system: &SystemSpec, work: MlaBmmWork) -> f64 {
     let [operations, bytes] = projected(work);
     slower(system, operations, bytes, work.quant.rate())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use crate::graph::{
     MlaBmmShape, WideEpContextMlaShape, WideEpGenerationMlaShape,
 };
 use crate::operators::{
-    ContextMlaCost, ContextMlaModuleCost, DsaContextCost, DsaGenerationCost, GenerationMlaCost,
+    Collective, ContextMlaCost, ContextMlaModuleCost, DsaContextCost, DsaGenerationCost, GenerationMlaCost,
     GenerationMlaModuleCost, MlaBmmCost, OperatorMiss, WideEpContextMlaCost, WideEpGenerationMlaCost,
 };
 
@@ -84,7 +84,11 @@ impl PerfDatabase {
     /// # Errors
     /// [`OperatorMiss`] when its architecture or formats were not measured.
     pub fn dsa_context(&self, shape: DsaShape) -> Result<DsaContextCost, OperatorMiss> {
-        DsaContextCost::resolve(self.engine(), shape)
+        let ranks = shape.context_parallel;
+        let gather = (ranks > 1)
+            .then(|| self.nccl(Collective::AllGather, ranks))
+            .transpose()?;
+        DsaContextCost::resolve(self.engine(), shape, gather)
     }
 
     /// Cost of a decode step of sparse attention with its projections.
