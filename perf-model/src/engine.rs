@@ -89,8 +89,10 @@ impl Engine {
         }
         .with_experts();
         let mapping = query.mapping;
-        let graph = database.graph(query)?;
-        let plan = Plan::bind(database, &graph, model.layers)?.with_draft_layers(speculation.drafted);
+        let graph = exchange::graph(database, query)?;
+        let plan = Plan::bind(database, &graph, model.layers)?
+            .with_draft_layers(speculation.drafted)
+            .without_decode(exchange::without_decode(database, query));
         Ok(Self {
             system: database.system(),
             backend: database.backend(),

@@ -16,17 +16,10 @@ use serde::Deserialize;
 /// Largest relative difference of a number.
 const TOLERANCE: f64 = 0.005;
 
-impl Row {
-    /// Refusals that are ours on purpose.
-    fn is_refused_rightly(&self, reason: &PerfModelError) -> bool {
-        // Experts in fp8 blocks that tensor parallelism would cut: the reference checks it for some families only, engines
-        // refuse to load it for all.
-        let cuts_blocks = matches!(reason, PerfModelError::ExpertsNotAligned { .. });
-        // A worker that only prefills needs no kernels for decoding; an engine of ours is made for both.
-        let decodes_too = matches!(reason, PerfModelError::ExchangeNotMeasured { .. })
-            && matches!(self.mode, Mode::StaticCtx);
-        cuts_blocks || decodes_too
-    }
+/// Experts in fp8 blocks that tensor parallelism would cut: the reference checks it for some families only, engines
+/// refuse to load it for all.
+fn cuts_blocks(reason: &PerfModelError) -> bool {
+    matches!(reason, PerfModelError::ExpertsNotAligned { .. })
 }
 
 /// Families of whose keys and values the reference counts none, for want of a number of heads that all layers share.
@@ -159,7 +152,7 @@ impl Row {
     fn differences(&self, database: &PerfDatabase) -> Vec<String> {
         let (ttft, tpot, memory) = match self.predict(database) {
             Ok(numbers) => numbers,
-            Err(reason) if self.is_refused_rightly(&reason) => return Vec::new(),
+            Err(reason) if cuts_blocks(&reason) => return Vec::new(),
             Err(reason) => return vec![format!("refused: {reason}")],
         };
         let mut found = Vec::new();

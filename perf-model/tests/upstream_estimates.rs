@@ -1,7 +1,6 @@
 //! Whole predictions against the reference predictor (see `data/README.md`).
 #![expect(
     clippy::unwrap_used,
-    clippy::unwrap_in_result,
     clippy::panic,
     reason = "what a test's helper cannot unwrap fails the test"
 )]
@@ -75,6 +74,25 @@ impl Row {
         PerfDatabase::embedded(system, self.backend, Some(&self.version)).unwrap()
     }
 
+    fn mapping(&self) -> ParallelMapping {
+        ParallelMapping::new(MappingWidths {
+            tp: self.tp,
+            pp: self.pp,
+            attention_dp: self.dp,
+            moe_tp: self.moe_tp.unwrap_or(1),
+            moe_ep: self.moe_ep.unwrap_or(1),
+            cp: 1,
+        })
+        .unwrap()
+    }
+
+    fn speculation(&self) -> Speculation {
+        match self.nextn_accepted {
+            Some(accepted) => Speculation::new(self.nextn, accepted).unwrap(),
+            None => Speculation::NONE,
+        }
+    }
+
     fn engine(&self, database: &PerfDatabase) -> Result<Engine, PerfModelError> {
         let model = registry::find(&self.model).unwrap();
         // The runs are of an interface that leaves experts as they are stored, whatever engines make of them.
@@ -82,7 +100,7 @@ impl Row {
             moe: Some(self.moe),
             ..PrecisionOverrides::default()
         };
-        let precision = Precision::infer_with(model, database, stored).unwrap();
+        let precision = Precision::infer_with(model, database, stored)?;
         // A decode step has no prefill attention whose format could be resolved.
         let fmha = if self.mode == "static_gen" {
             self.fmha.as_str()
@@ -94,20 +112,7 @@ impl Row {
             [self.gemm.as_str(), &self.kvcache, &self.fmha],
             "{self:?}"
         );
-        let mapping = ParallelMapping::new(MappingWidths {
-            tp: self.tp,
-            pp: self.pp,
-            attention_dp: self.dp,
-            moe_tp: self.moe_tp.unwrap_or(1),
-            moe_ep: self.moe_ep.unwrap_or(1),
-            cp: 1,
-        })
-        .unwrap();
-        let speculation = match self.nextn_accepted {
-            Some(accepted) => Speculation::new(self.nextn, accepted).unwrap(),
-            None => Speculation::NONE,
-        };
-        Engine::drafting(database, model, precision, mapping, speculation)
+        Engine::drafting(database, model, precision, self.mapping(), self.speculation())
     }
 
     fn compare(&self, database: &PerfDatabase) -> Result<Vec<Comparison>, PerfModelError> {

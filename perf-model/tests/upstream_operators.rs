@@ -1,7 +1,6 @@
 //! Every operator of the reference predictor's runs (see `data/README.md`).
 #![expect(
     clippy::unwrap_used,
-    clippy::unwrap_in_result,
     clippy::panic,
     reason = "what a test's helper cannot unwrap fails the test"
 )]
@@ -55,15 +54,8 @@ impl Run {
         PerfDatabase::embedded(system, self.backend, None).unwrap()
     }
 
-    fn engine(&self, database: &PerfDatabase) -> Result<Engine, PerfModelError> {
-        let model = registry::find(&self.model).unwrap();
-        // The runs are of an interface that leaves experts as they are stored, whatever engines make of them.
-        let stored = PrecisionOverrides {
-            moe: model.quantization.moe,
-            ..PrecisionOverrides::default()
-        };
-        let precision = Precision::infer_with(model, database, stored).unwrap();
-        let mapping = ParallelMapping::new(MappingWidths {
+    fn mapping(&self) -> ParallelMapping {
+        ParallelMapping::new(MappingWidths {
             tp: self.tp,
             pp: self.pp,
             attention_dp: self.dp,
@@ -71,12 +63,25 @@ impl Run {
             moe_ep: self.moe_ep.unwrap_or(1),
             cp: 1,
         })
-        .unwrap();
-        let speculation = match self.nextn_accepted {
+        .unwrap()
+    }
+
+    fn speculation(&self) -> Speculation {
+        match self.nextn_accepted {
             Some(accepted) => Speculation::new(self.nextn, accepted).unwrap(),
             None => Speculation::NONE,
+        }
+    }
+
+    fn engine(&self, database: &PerfDatabase) -> Result<Engine, PerfModelError> {
+        let model = registry::find(&self.model).unwrap();
+        // The runs are of an interface that leaves experts as they are stored, whatever engines make of them.
+        let stored = PrecisionOverrides {
+            moe: model.quantization.moe,
+            ..PrecisionOverrides::default()
         };
-        Engine::drafting(database, model, precision, mapping, speculation)
+        let precision = Precision::infer_with(model, database, stored)?;
+        Engine::drafting(database, model, precision, self.mapping(), self.speculation())
     }
 
     fn aggregated(&self) -> AggregatedQuery {

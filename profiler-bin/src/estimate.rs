@@ -5,8 +5,8 @@ mod point;
 use std::collections::BTreeMap;
 
 use dgdr_perf_model::{
-    AggregatedQuery, Backend, Borrowed, ContextQuery, Engine, Estimate, GenerationQuery, MemoryBreakdown,
-    MemoryFit, ModelSpec, ParallelMapping, PerfDatabase, Precision, Provenance,
+    AggregatedQuery, Backend, Borrowed, ContextQuery, Engine, Estimate, ExchangePolicy, GenerationQuery,
+    MemoryBreakdown, MemoryFit, ModelSpec, ParallelMapping, PerfDatabase, Precision, Provenance,
 };
 use dgdr_sweep_planner::DisaggregatedCorrections;
 use dgdr_units::{Milliseconds, real};
@@ -70,6 +70,7 @@ type EngineKey = (
     Precision,
     ParallelMapping,
     (u32, u64),
+    ExchangePolicy,
 );
 
 /// Answers questions one after the other; models, tables and engines are found once and kept.
@@ -142,6 +143,13 @@ impl Estimator {
             )?),
         };
         let precision = Precision::infer_with(&model, database, point.precision)?;
+        // The reference's single estimates let experts of aggregated workers exchange tokens by collectives only.
+        let exchange = match point.kind {
+            Kind::Aggregated { .. } => ExchangePolicy::Collectives,
+            Kind::StaticContext | Kind::StaticGeneration { .. } | Kind::Disaggregated { .. } => {
+                ExchangePolicy::AcrossNodes
+            }
+        };
         let key = (
             model.name.clone(),
             point.system.name,
@@ -152,10 +160,12 @@ impl Estimator {
                 point.speculation.drafted(),
                 point.speculation.accepted().to_bits(),
             ),
+            exchange,
         );
         if let Some(engine) = self.engines.get(&key) {
             return Ok(engine.clone());
         }
+        let database = &database.clone().with_exchange(exchange);
         let engine = Engine::drafting(database, &model, precision, point.mapping, point.speculation)?;
         self.engines.insert(key, engine.clone());
         Ok(engine)

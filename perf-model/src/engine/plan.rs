@@ -17,6 +17,8 @@ pub(super) struct Plan {
     draft_factor: f64,
     context: Vec<BoundOperator>,
     generation: Vec<BoundOperator>,
+    /// Why it has no decode steps, where it has none.
+    without_decode: Option<PerfModelError>,
 }
 
 /// Which operators of a step are asked for.
@@ -111,7 +113,14 @@ impl Plan {
             draft_factor: 1.0,
             context: bind(Phase::Context)?,
             generation: bind(Phase::Generation)?,
+            without_decode: None,
         })
+    }
+
+    /// The same operators of a worker that may have no decode steps.
+    pub(super) fn without_decode(mut self, reason: Option<PerfModelError>) -> Self {
+        self.without_decode = reason;
+        self
     }
 
     /// The same operators with `drafted` draft layers in each decode step.
@@ -138,7 +147,10 @@ impl Plan {
     ) -> Result<(), PerfModelError> {
         let operators = match phase {
             Phase::Context => &self.context,
-            Phase::Generation => &self.generation,
+            Phase::Generation => match &self.without_decode {
+                Some(reason) => return Err(reason.clone()),
+                None => &self.generation,
+            },
         };
         for bound in operators.iter().filter(|bound| selection.has(bound)) {
             let latency = bound

@@ -134,13 +134,17 @@ impl PerfDatabase {
         self.exchange
     }
 
-    /// The operators of a worker, whose experts exchange tokens as the policy says.
+    /// The operators of a worker for both phases, whose experts exchange tokens as the policy says.
     ///
     /// # Errors
     /// As [`OperatorGraph::of`]; [`PerfModelError::ExpertsAcrossNodes`] and [`PerfModelError::ExchangeNotMeasured`] for
     /// experts that span nodes in a way that was not measured, where gaps are refused.
     pub fn graph(&self, query: GraphQuery<'_>) -> Result<OperatorGraph, PerfModelError> {
-        exchange::graph(self, query.with_experts())
+        let query = query.with_experts();
+        match exchange::without_decode(self, query) {
+            Some(reason) => Err(reason),
+            None => exchange::graph(self, query),
+        }
     }
 
     /// Widths of expert parallelism, among powers of two up to `widest`, at which a model's experts exchange tokens by
