@@ -286,3 +286,57 @@ fn what_was_measured_elsewhere_is_named() {
     let names: Vec<String> = moe.operators.iter().map(ToString::to_string).collect();
     assert_eq!(names, ["context_moe", "generation_moe"]);
 }
+
+#[test]
+fn a_worker_that_only_prefills_needs_no_exchange_of_decoded_tokens() {
+    use super::ExchangePolicy;
+    let database = database("b200_sxm", Backend::Trtllm).with_exchange(ExchangePolicy::AcrossNodes);
+    let model = registry::find("zai-org/GLM-5-FP8").unwrap();
+    let precision = Precision::infer(model, &database).unwrap();
+    let mapping = ParallelMapping::new(MappingWidths {
+        tp: 8,
+        attention_dp: 4,
+        moe_ep: 32,
+        ..MappingWidths::ONE
+    })
+    .unwrap();
+    let engine = Engine::new(&database, model, precision, mapping).unwrap();
+    let prefill = ContextQuery {
+        batch: 2,
+        isl: 1000,
+        prefix: 0,
+    };
+    assert!(engine.static_context(prefill).unwrap().ttft.value.get() > 0.0);
+    let decode = GenerationQuery {
+        batch: 2,
+        isl: 1000,
+        osl: 10,
+    };
+    let refused = engine.static_generation(decode).unwrap_err();
+    assert!(
+        matches!(refused, PerfModelError::ExchangeNotMeasured { moe_ep: 32, .. }),
+        "{refused}"
+    );
+}
+
+#[test]
+fn drafts_of_a_model_of_their_own_are_priced_and_cached() {
+    let database = database("b200_sxm", Backend::Sglang);
+    let model = registry::find("moonshotai/Kimi-K3").unwrap();
+    let precision = Precision::infer(model, &database).unwrap();
+    let mapping = ParallelMapping::tep(8).unwrap();
+    let engine = |speculation| Engine::drafting(&database, model, precision, mapping, speculation).unwrap();
+    let q = MemoryQuery {
+        role: WorkerRole::Aggregated,
+        batch: 1,
+        sequence: 10_000,
+        step_tokens: 100,
+    };
+    let cache = |engine: &Engine| engine.memory(q).kv_cache.get();
+    let (plain, drafting) = (
+        engine(Speculation::NONE),
+        engine(Speculation::new(2, 1.0).unwrap()),
+    );
+    // Five layers of two key and value heads of 64 elements on this rank, in 16 bits.
+    assert_eq!(cache(&drafting) - cache(&plain), 10_000 * 5 * 2 * 2 * 64 * 2);
+}

@@ -141,6 +141,17 @@ mod tests {
     }
 
     #[test]
+    fn compressed_layers_keep_an_entry_for_whole_groups_of_tokens() {
+        let cache = KvCache::fixed(1000.0)
+            .with_compressed(7.0, 4)
+            .with_window(2.0, 10);
+        assert!((cache.sequence_bytes(3) - 1006.0).abs() < 1e-9);
+        assert!((cache.sequence_bytes(11) - (1000.0 + 14.0 + 20.0)).abs() < 1e-9);
+        assert_eq!(cache.longest_within(cache.sequence_bytes(40)), 43);
+        assert_eq!(cache.longest_within(999.0), 0);
+    }
+
+    #[test]
     fn without_windows_the_longest_sequence_is_a_quotient() {
         assert_eq!(KvCache::growing(3.0).longest_within(10.0), 3);
         assert_eq!(KvCache::growing(3.0).longest_within(-10.0), 0);

@@ -203,3 +203,53 @@ fn the_cache_of_a_dense_model_is_what_its_shape_says() {
         "one head stays on each rank"
     );
 }
+
+/// A DeepSeek-shaped configuration of `architecture` with `extra` fields.
+fn deepseek(architecture: &str, extra: &str) -> Result<ModelSpec, PerfModelError> {
+    let text = config(&format!(
+        r#"{extra} "n_routed_experts": 64, "num_experts_per_tok": 4, "moe_intermediate_size": 1024,"#
+    ));
+    ModelSpec::from_config_json("m", &text.replace("LlamaForCausalLM", architecture), None)
+}
+
+#[test]
+fn layers_that_choose_tokens_are_counted_as_engines_count_them() {
+    let latent = r#""q_lora_rank": 1536, "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+        "v_head_dim": 128, "index_topk": 2048, "index_n_heads": 64, "index_head_dim": 128,"#;
+    let choosing = |extra: &str| {
+        let spec = deepseek("GlmMoeDsaForCausalLM", &format!("{latent} {extra}")).unwrap();
+        spec.sparse_attention.unwrap().choosing_layers
+    };
+    assert_eq!(choosing(""), 32);
+    // Layers 0 to 2, then every fourth from there on.
+    assert_eq!(
+        choosing(r#""index_topk_freq": 4, "index_skip_topk_offset": 3,"#),
+        3 + 7
+    );
+    assert_eq!(choosing(r#""index_topk_freq": 4,"#), 2 + 7);
+    assert_eq!(choosing(r#""index_topk_pattern": "FSSF","#), 30);
+}
+
+#[test]
+fn what_a_family_of_attention_cannot_do_without_is_asked_for() {
+    let field = |result: Result<ModelSpec, PerfModelError>| match result {
+        Err(PerfModelError::ModelConfig { field, .. }) => field,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(field(deepseek("DeepseekV3ForCausalLM", "")), "kv_lora_rank");
+    assert_eq!(
+        field(deepseek("DeepseekV32ForCausalLM", r#""kv_lora_rank": 512,"#)),
+        "index_topk"
+    );
+    let ratios =
+        r#""index_topk": 512, "index_n_heads": 64, "index_head_dim": 128, "compress_ratios": [0, 4, 5],"#;
+    assert_eq!(
+        field(deepseek("DeepseekV4ForCausalLM", ratios)),
+        "compress_ratios"
+    );
+    let layers = r#""kv_lora_rank": 512, "linear_attn_config": {"kda_layers": [1, 33], "num_heads": 8},"#;
+    assert_eq!(
+        field(deepseek("KimiK3ForConditionalGeneration", layers)),
+        "linear_attn_config.kda_layers"
+    );
+}
