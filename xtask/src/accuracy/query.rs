@@ -152,9 +152,8 @@ fn overrides(run: &Run) -> Result<PrecisionOverrides, String> {
     let gemm = formats.gemm.map(|name| {
         GemmQuant::from_name(name).ok_or_else(|| format!("gemm_quant_mode `{name}` is not known"))
     });
-    let moe = run
+    let moe = formats
         .moe
-        .as_deref()
         .map(|name| MoeQuant::from_name(name).ok_or_else(|| format!("moe_quant_mode `{name}` is not known")));
     Ok(PrecisionOverrides {
         gemm: gemm.transpose()?,
@@ -193,8 +192,11 @@ mod tests {
         run.precision = "fp4".to_owned();
         run.gemm = Some("nvfp4".to_owned());
         assert_eq!(Formats::of(&run).gemm, Some("nvfp4"));
+        run.moe = Some("nvfp4".to_owned());
+        assert_eq!(overrides(&run).unwrap().moe, Some(MoeQuant::Nvfp4));
         run.model = "openai/gpt-oss-120b".to_owned();
-        assert_eq!(Formats::of(&run).gemm, None);
+        assert_eq!(overrides(&run), Ok(PrecisionOverrides::default()));
+        assert_eq!(arguments(&run)["moe_quant_mode"], Value::Null);
     }
 
     #[test]

@@ -112,10 +112,15 @@ const ALIASES: [(&str, &str); 6] = [
 impl Run {
     /// The checkpoint's name on the hub.
     pub(crate) fn known_model(&self) -> &str {
-        ALIASES
-            .iter()
-            .find(|(alias, _)| *alias == self.model)
-            .map_or(self.model.as_str(), |(_, known)| known)
+        match (self.model.as_str(), self.precision.as_str()) {
+            // GLM-5's projections are not all in one format, so its quantized checkpoints are models of their own.
+            ("zhipuai/GLM-5", "fp8") => "zai-org/GLM-5-FP8",
+            ("zhipuai/GLM-5", "fp4") => "nvidia/GLM-5-NVFP4",
+            (model, _) => ALIASES
+                .iter()
+                .find(|(alias, _)| *alias == model)
+                .map_or(model, |(_, known)| known),
+        }
     }
 
     /// The group of runs that are reserved or not together.

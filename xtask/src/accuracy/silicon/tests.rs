@@ -79,6 +79,18 @@ fn the_concurrency_is_read_from_what_is_said_about_the_source() {
 }
 
 #[test]
+fn names_that_the_hub_does_not_have_are_told_apart() {
+    let mut run = Runs::parse(SAMPLE, 1).unwrap().open.remove(0);
+    assert_eq!(run.known_model(), "meta-llama/Meta-Llama-3.1-70B");
+    run.model = "zhipuai/GLM-5".to_owned();
+    assert_eq!(run.known_model(), "zai-org/GLM-5-FP8");
+    run.precision = "bf16".to_owned();
+    assert_eq!(run.known_model(), "zai-org/GLM-5");
+    run.model = "Qwen/Qwen3-32B".to_owned();
+    assert_eq!(run.known_model(), "Qwen/Qwen3-32B");
+}
+
+#[test]
 fn a_row_that_makes_no_sense_is_named() {
     let broken = SAMPLE.replace("100.0,10.0", "100.0,-1.0");
     let error = Runs::parse(&broken, 1).unwrap_err();
