@@ -99,12 +99,16 @@ impl GenerationAttentionCost {
         let length = real(tokens.sequence);
         let low = floor_count(length * 0.9).max(1);
         let high = floor_count(length * 1.1).max(low);
+        let line = self
+            .slice
+            .line([u64::from(self.shape.heads), tokens.batch, tokens.sequence]);
         let mut sum = 0.0;
         let mut source = Source::Measured;
         for sample in 0..SAMPLES {
             let sequence = low + (high - low) * sample / (SAMPLES - 1);
-            let found = self
-                .at_length(tokens.batch, sequence)
+            let found = line
+                .and_then(|line| line.at(sequence))
+                .or_else(|| self.at_length(tokens.batch, sequence))
                 .ok_or_else(|| OperatorMiss::OutOfReach {
                     operator: TABLE,
                     wanted: format!("{}, {tokens:?}", self.shape.wanted()),

@@ -1,5 +1,6 @@
 //! One slice of a table over any number of axes, the first of which may be fixed when a model is: usually its heads.
 
+mod line;
 mod tree;
 
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use super::hold::hold;
 use crate::tables::Grid;
 use crate::{Axis, OperatorLatency, Source};
 use tree::Tree;
+
+pub(super) use line::Line;
 
 /// Whether values between two points of an axis are blended as they are or by their square roots, which suits latencies
 /// that grow with the square of the coordinate.
@@ -88,6 +91,36 @@ impl<const N: usize> GridSlice<N> {
         descent
             .inside(0, 0)
             .or_else(|| hold(&self.grid, self.axes.names, query, roofline))
+    }
+}
+
+/// The last axis on its own.
+impl<const N: usize> GridSlice<N> {
+    /// The latencies along the last axis at the other coordinates of `query`, for those who ask for many of them. None
+    /// where [`Self::latency`] has to be asked point by point: outside the measurements, or between points of any axis
+    /// but the last two.
+    pub(super) fn line(&self, mut query: [u64; N]) -> Option<Line<'_>> {
+        query[0] = self.first.unwrap_or(query[0]);
+        let free = N.checked_sub(2)?;
+        let mut node = 0;
+        for (axis, coordinate) in query.into_iter().enumerate().take(free) {
+            let (keys, first) = self.tree.children(axis, node);
+            let Bracket::At(position) = bracket(keys, coordinate) else {
+                return None;
+            };
+            node = first + position;
+        }
+        let (keys, first) = self.tree.children(free, node);
+        let row = |position: usize| self.tree.row(first + position);
+        match bracket(keys, query[free]) {
+            Bracket::At(position) => Some(Line::At(row(position))),
+            Bracket::Above(position) if self.axes.blends[free] == Blend::Linear => Some(Line::Between {
+                low: row(position),
+                high: row(position + 1),
+                weight: fraction(keys[position], query[free], keys[position + 1]),
+            }),
+            Bracket::Above(_) | Bracket::Outside => None,
+        }
     }
 }
 

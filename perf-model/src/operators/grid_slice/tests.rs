@@ -127,3 +127,18 @@ proptest! {
         prop_assert!(found.source.kind() <= SourceKind::Interpolated);
     }
 }
+
+proptest! {
+    /// A line gives what point by point is given, or nothing.
+    #[test]
+    fn a_line_is_the_slice_seen_along_its_last_axis(middle in 1_u64..300, inner in 1_u64..40) {
+        let slice = slice(4, Blend::Linear).0;
+        if let Some(found) = slice.line([4, middle, inner]).and_then(|line| line.at(inner)) {
+            let asked = slice.latency([4, middle, inner], &roofline).unwrap();
+            prop_assert_eq!(found.ms.to_bits(), asked.ms.to_bits());
+            prop_assert_eq!(found.source, asked.source);
+        } else {
+            prop_assert!(middle * inner > 64 || middle > 256 || inner > 32);
+        }
+    }
+}

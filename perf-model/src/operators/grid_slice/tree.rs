@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::super::curve::{Bracket, bracket};
+use super::line::Row;
 use crate::tables::Grid;
 
 /// The coordinates of one axis below every node of the axis before it.
@@ -79,6 +80,15 @@ impl<const N: usize> Tree<N> {
         let level = &self.levels[axis];
         let (start, end) = (level.starts[node], level.starts[node + 1]);
         (&level.keys[start..end], start)
+    }
+
+    /// The measured points below a node of the last axis but one.
+    pub(super) fn row(&self, node: usize) -> Row<'_> {
+        let (keys, first) = self.children(N - 1, node);
+        Row {
+            keys,
+            ms: &self.ms[first..first + keys.len()],
+        }
     }
 
     /// Milliseconds at a position among the last axis's keys.
