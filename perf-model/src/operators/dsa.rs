@@ -65,8 +65,8 @@ const CONTEXT: Tables<4> = Tables {
     axes: Axes::AFTER_PREFIX,
 };
 
-/// AIConfigurator prices a rank's share of a split prompt in the configuration without `trtllm` kernels; kept, to predict
-/// as it does, although on Blackwell with an fp8 cache only its dense kernel for short prompts was measured.
+/// AIConfigurator prices a rank's share of a split prompt in the configuration without `trtllm` kernels; kept, to
+/// predict as it does, although on Blackwell with an fp8 cache only its dense kernel for short prompts was measured.
 const SPLIT_CONTEXT: Tables<4> = Tables {
     choosing: &["dsa_context_module_dense", "dsa_context_module"],
     following: &[

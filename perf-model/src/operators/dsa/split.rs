@@ -1,8 +1,8 @@
 //! A prompt whose tokens are split over several ranks.
 //!
-//! Each rank computes its share of the tokens and attends to all of them. What the indexer does for a share of the tokens
-//! is not a share of what it does for all, because later tokens see more; so its measured cost for a share is replaced by
-//! a share of its cost for all. Formulas: those of AIConfigurator 0.12.
+//! Each rank computes its share of the tokens and attends to all of them. What the indexer does for a share of the
+//! tokens is not a share of what it does for all, because later tokens see more; so its measured cost for a share is
+//! replaced by a share of its cost for all. Formulas: those of AIConfigurator 0.12.
 
 use std::sync::Arc;
 
