@@ -10,7 +10,7 @@ use crate::model::Experts;
 use crate::operators::GemmShape;
 use crate::quant::{GemmQuant, MoeQuant};
 
-/// gpt-oss looks back this many tokens in every other layer.
+/// In every other layer of this architecture a token sees a window of those before it.
 const GPT_OSS: &str = "GptOssForCausalLM";
 
 /// Weights in fp8 share a scale between this many rows and columns, which cannot be split.
