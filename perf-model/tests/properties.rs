@@ -33,9 +33,10 @@ fn any_engine() -> impl Strategy<Value = &'static Engine> {
 }
 
 proptest! {
-    /// Measured kernels dip where a tile fits better, but a prompt of twice the tokens never costs less.
+    /// Measured kernels dip where a tile fits better, and below some hundred tokens only weights are moved; beyond, a
+    /// prompt of twice the tokens never costs less.
     #[test]
-    fn twice_the_prompt_takes_longer(engine in any_engine(), isl in 64_u32..8000) {
+    fn twice_the_prompt_takes_longer(engine in any_engine(), isl in 512_u32..8000) {
         let ttft = |isl| {
             let q = ContextQuery { batch: 1, isl, prefix: 0 };
             engine.static_context(q).unwrap().ttft.value
