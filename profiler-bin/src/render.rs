@@ -22,7 +22,7 @@ pub use error::RenderError;
 pub use images::{DEFAULT_IMAGE, DerivedImage, planner_image, worker_image};
 pub use plan::{
     DeploymentPlan, ModelCacheMount, ModelLocation, PlanLayout, PlannerPlan, ProfileData, RouterMode,
-    TrustRemoteCode, WorkerPlan,
+    TokenExchange, TrustRemoteCode, WorkerPlan,
 };
 pub use planner_settings::{LatencyTargets, PlannerConfig, PlannerInput, planner_settings};
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use dgdr_perf_model::Backend;
+use dgdr_perf_model::{Backend, ParallelMapping};
 use dgdr_units::{Bytes, Gpus, Milliseconds, RequestsPerSecond};
 use serde::Serialize;
 
@@ -310,6 +310,16 @@ pub struct Problem {
     pub probe: ProbeKind,
     /// How the answers of single workers are corrected before workers are combined.
     pub corrections: DisaggregatedCorrections,
+}
+
+impl Problem {
+    /// Whether the experts of a worker exchange tokens by all-to-all kernels of the engine.
+    pub fn exchanges_tokens(&self, mapping: ParallelMapping) -> bool {
+        let widths = mapping.widths();
+        // TensorRT-LLM exchanges tokens only where each rank has tokens of its own.
+        let has_tokens = self.backend != Backend::Trtllm || widths.attention_dp > 1;
+        widths.moe_tp == 1 && has_tokens && self.extensions.exchanged_experts.contains(&widths.moe_ep)
+    }
 }
 
 /// Factors between a worker measured alone and the same worker in a disaggregated deployment.

@@ -16,8 +16,8 @@ use crate::error::ProfilerError;
 use crate::probe::Probe;
 use crate::render::{
     DEFAULT_IMAGE, DeploymentPlan, LatencyTargets, ModelCacheMount, ModelLocation, PlanLayout, PlannerInput,
-    PlannerPlan, ProfileData, RouterMode, TrustRemoteCode, WorkerPlan, planner_image, planner_settings,
-    worker_image,
+    PlannerPlan, ProfileData, RouterMode, TokenExchange, TrustRemoteCode, WorkerPlan, planner_image,
+    planner_settings, worker_image,
 };
 
 /// A plan, and what its user should know.
@@ -297,5 +297,10 @@ async fn worker(
         max_sequence_length: u64::from(input.question.model.context_length).min(per_copy),
         memory_fraction: room.fraction,
         kv: input.study.precision.kv,
+        exchange: if input.study.problem.exchanges_tokens(mapping) {
+            TokenExchange::Kernels
+        } else {
+            TokenExchange::Collectives
+        },
     })
 }

@@ -116,6 +116,15 @@ pub enum PlanLayout {
     },
 }
 
+/// How the tokens of experts travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenExchange {
+    /// By collectives, or there are no experts.
+    Collectives,
+    /// By all-to-all kernels of the engine.
+    Kernels,
+}
+
 /// Engines of one role.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerPlan {
@@ -133,4 +142,6 @@ pub struct WorkerPlan {
     pub memory_fraction: MemoryFraction,
     /// Format of its KV cache.
     pub kv: KvQuant,
+    /// How the tokens of its experts travel.
+    pub exchange: TokenExchange,
 }

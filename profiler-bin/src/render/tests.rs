@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::{
     DeploymentPlan, ModelCacheMount, ModelLocation, PlanLayout, PlannerInput, PlannerPlan, ProfileData,
-    RenderError, RouterMode, TrustRemoteCode, WorkerPlan, planner_image, planner_settings, render, to_yaml,
-    worker_image,
+    RenderError, RouterMode, TokenExchange, TrustRemoteCode, WorkerPlan, planner_image, planner_settings,
+    render, to_yaml, worker_image,
 };
 
 mod readers;
@@ -31,6 +31,7 @@ fn worker(mapping: ParallelMapping, replicas: u32) -> WorkerPlan {
             basis: FractionBasis::Total,
         },
         kv: KvQuant::Bfloat16,
+        exchange: TokenExchange::Collectives,
     }
 }
 
@@ -257,6 +258,66 @@ fn names_that_the_cluster_would_refuse_are_refused_here() {
     assert!(render(&plan).is_ok());
 }
 
+/// Experts that are dealt out and split, beside attention that is copied.
+const MIXED: MappingWidths = MappingWidths {
+    attention_dp: 8,
+    moe_tp: 2,
+    moe_ep: 4,
+    ..MappingWidths::ONE
+};
+
+#[test]
+fn experts_are_spread_as_each_engine_spreads_them() {
+    let layout = |mapping: MappingWidths, exchange| PlanLayout::Disaggregated {
+        prefill: WorkerPlan {
+            exchange,
+            ..worker(mapping.try_into().unwrap(), 1)
+        },
+        decode: WorkerPlan {
+            exchange,
+            ..worker(ParallelMapping::dep(16).unwrap(), 1)
+        },
+    };
+    let flags = |backend, name: &str, layout: &PlanLayout| arguments(&plan(backend, layout.clone()), name);
+    let mixed = layout(MIXED, TokenExchange::Collectives);
+    assert!(flags(Backend::Sglang, "prefill", &mixed).contains(
+        "--tensor-parallel-size 8 --data-parallel-size 8 --enable-dp-attention --expert-parallel-size 4"
+    ));
+    assert!(flags(Backend::Trtllm, "prefill", &mixed).contains(
+        "--tensor-parallel-size 8 --pipeline-parallel-size 1 --expert-parallel-size 4 --enable-attention-dp"
+    ));
+    for (backend, flag) in [
+        (Backend::Sglang, "--moe-a2a-backend"),
+        (Backend::Vllm, "--all2all-backend"),
+        (Backend::Trtllm, "--trtllm.moe_config.backend"),
+    ] {
+        assert!(!flags(backend, "decode", &mixed).contains(flag), "{backend}");
+    }
+    let kernels = layout(
+        MappingWidths {
+            cp: 8,
+            moe_ep: 8,
+            ..MappingWidths::ONE
+        },
+        TokenExchange::Kernels,
+    );
+    let prefill = flags(Backend::Sglang, "prefill", &kernels);
+    assert!(prefill.contains(
+        "--tensor-parallel-size 8 --attn-cp-size 8 --enable-prefill-context-parallel --expert-parallel-size 8 \
+         --moe-a2a-backend deepep --deepep-mode normal"
+    ));
+    for (backend, flag) in [
+        (
+            Backend::Sglang,
+            "--moe-a2a-backend deepep --deepep-mode low_latency",
+        ),
+        (Backend::Vllm, "--all2all-backend deepep_low_latency"),
+        (Backend::Trtllm, "--trtllm.moe_config.backend WIDEEP"),
+    ] {
+        assert!(flags(backend, "decode", &kernels).contains(flag), "{backend}");
+    }
+}
+
 /// Every shape of deployment that is rendered.
 fn every_shape() -> Vec<DeploymentPlan> {
     let wide = MappingWidths {
@@ -274,9 +335,21 @@ fn every_shape() -> Vec<DeploymentPlan> {
         prefill: worker(ParallelMapping::tep(8).unwrap(), 1),
         decode: worker(ParallelMapping::dep(16).unwrap(), 2),
     };
+    let mut exchanging = worker(ParallelMapping::dep(32).unwrap(), 1);
+    exchanging.exchange = TokenExchange::Kernels;
+    let mixed = PlanLayout::Disaggregated {
+        prefill: worker(MIXED.try_into().unwrap(), 2),
+        decode: exchanging,
+    };
     let mut plans = Vec::new();
     for backend in Backend::ALL {
-        for layout in [aggregated(), disaggregated(), wide.clone(), experts.clone()] {
+        for layout in [
+            aggregated(),
+            disaggregated(),
+            wide.clone(),
+            experts.clone(),
+            mixed.clone(),
+        ] {
             let hub = plan(backend, layout);
             let mut volume = hub.clone();
             volume.model.cache = Some(ModelCacheMount {
@@ -329,7 +402,7 @@ fn dgdr_skip(test: &str, reason: &str) {
 }
 
 fn mappings() -> impl Strategy<Value = ParallelMapping> {
-    (0_u32..4, 0_u32..2, 0_u32..3).prop_map(|(tp, pp, kind)| {
+    (0_u32..4, 0_u32..2, 0_u32..4).prop_map(|(tp, pp, kind)| {
         let width = 1 << tp;
         match kind {
             0 => ParallelMapping::new(MappingWidths {
@@ -341,6 +414,13 @@ fn mappings() -> impl Strategy<Value = ParallelMapping> {
                 cp: 1,
             }),
             1 => ParallelMapping::tep(width * 2),
+            2 => ParallelMapping::new(MappingWidths {
+                tp: width,
+                attention_dp: 2,
+                moe_tp: 2,
+                moe_ep: width,
+                ..MappingWidths::ONE
+            }),
             _ => ParallelMapping::dep(width * 2),
         }
         .unwrap()

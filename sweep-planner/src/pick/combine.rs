@@ -105,10 +105,8 @@ enum Partners {
 /// SGLang moves KV cache only between workers of equal tensor parallelism, unless one of them exchanges tokens between
 /// its experts by kernels of their own.
 fn partners(problem: &Problem, mapping: ParallelMapping) -> Partners {
-    let widths = mapping.widths();
-    let exchanges = widths.moe_tp == 1 && problem.extensions.exchanged_experts.contains(&widths.moe_ep);
-    if problem.backend == Backend::Sglang && !exchanges {
-        Partners::OfWidth(widths.tp)
+    if problem.backend == Backend::Sglang && !problem.exchanges_tokens(mapping) {
+        Partners::OfWidth(mapping.widths().tp)
     } else {
         Partners::Any
     }

@@ -3,7 +3,7 @@
 use dgdr_perf_model::KvQuant;
 
 use super::{Arguments, Role, publishes_kv_events};
-use crate::render::plan::{DeploymentPlan, TrustRemoteCode, WorkerPlan};
+use crate::render::plan::{DeploymentPlan, TokenExchange, TrustRemoteCode, WorkerPlan};
 
 /// Tokens of a KV page: upstream's templates set it, and both roles must agree.
 const PAGE_SIZE: u32 = 16;
@@ -16,8 +16,9 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
     let widths = worker.mapping.widths();
     let mut arguments = Arguments::default();
     arguments.model("model-path", plan);
-    // SGLang counts attention copies and experts inside its tensor-parallel group.
-    arguments.value("tensor-parallel-size", &(widths.tp * widths.attention_dp));
+    // SGLang counts attention copies, experts and ranks that share a prompt inside its tensor-parallel group.
+    let ranks = widths.tp * widths.attention_dp * widths.cp;
+    arguments.value("tensor-parallel-size", &ranks);
     if widths.pp > 1 {
         arguments.value("pipeline-parallel-size", &widths.pp);
     }
@@ -25,8 +26,19 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
         arguments.value("data-parallel-size", &widths.attention_dp);
         arguments.flag("enable-dp-attention");
     }
+    if widths.cp > 1 {
+        arguments.value("attn-cp-size", &widths.cp);
+        arguments.flag("enable-prefill-context-parallel");
+    }
     if widths.moe_ep > 1 {
         arguments.value("expert-parallel-size", &widths.moe_ep);
+    }
+    if worker.exchange == TokenExchange::Kernels {
+        // Its high-throughput kernels for prompts and its low-latency kernels for decoded tokens, as they were measured.
+        arguments.value("moe-a2a-backend", &"deepep");
+        arguments.value("deepep-mode", &deepep_mode(role));
+        // The few dense layers are whole on every rank, like the tokens that reach them.
+        arguments.value("moe-dense-tp-size", &1);
     }
     arguments.value("page-size", &PAGE_SIZE);
     if worker.kv == KvQuant::Fp8 {
@@ -56,4 +68,13 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
         arguments.value("host", &"0.0.0.0");
     }
     arguments.0
+}
+
+/// DeepEP's kernels for a role.
+const fn deepep_mode(role: Role) -> &'static str {
+    match role {
+        Role::Aggregated => "auto",
+        Role::Prefill => "normal",
+        Role::Decode => "low_latency",
+    }
 }

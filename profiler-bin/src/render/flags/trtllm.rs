@@ -3,7 +3,7 @@
 use dgdr_perf_model::KvQuant;
 
 use super::{Arguments, Role, publishes_kv_events};
-use crate::render::plan::{DeploymentPlan, TrustRemoteCode, WorkerPlan};
+use crate::render::plan::{DeploymentPlan, TokenExchange, TrustRemoteCode, WorkerPlan};
 
 /// Tokens of a KV block: upstream's generator sets it, and both roles must agree.
 const TOKENS_PER_BLOCK: u32 = 32;
@@ -20,6 +20,9 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
     }
     if widths.attention_dp > 1 {
         arguments.flag("enable-attention-dp");
+    }
+    if worker.exchange == TokenExchange::Kernels {
+        arguments.value("trtllm.moe_config.backend", &"WIDEEP");
     }
     arguments.value("max-batch-size", &worker.max_batch_size);
     arguments.value("max-num-tokens", &worker.max_num_tokens);

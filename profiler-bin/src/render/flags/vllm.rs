@@ -3,7 +3,7 @@
 use dgdr_perf_model::KvQuant;
 
 use super::{Arguments, Role, publishes_kv_events};
-use crate::render::plan::{DeploymentPlan, TrustRemoteCode, WorkerPlan};
+use crate::render::plan::{DeploymentPlan, TokenExchange, TrustRemoteCode, WorkerPlan};
 
 /// Where KV events are published, as in upstream's routed examples; without it vLLM publishes none.
 const KV_EVENTS: &str =
@@ -18,6 +18,9 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
     arguments.value("data-parallel-size", &widths.attention_dp);
     if widths.moe_ep > 1 {
         arguments.flag("enable-expert-parallel");
+    }
+    if worker.exchange == TokenExchange::Kernels {
+        arguments.value("all2all-backend", &exchange_kernels(role));
     }
     arguments.value("gpu-memory-utilization", &worker.memory_fraction.value);
     if worker.kv == KvQuant::Fp8 {
@@ -44,4 +47,13 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
         arguments.value("kv-transfer-config", &transfer);
     }
     arguments.0
+}
+
+/// Kernels for a role: vLLM has one set for all steps, so that an aggregated worker gets those of its more frequent
+/// decode steps.
+const fn exchange_kernels(role: Role) -> &'static str {
+    match role {
+        Role::Prefill => "deepep_high_throughput",
+        Role::Aggregated | Role::Decode => "deepep_low_latency",
+    }
 }
