@@ -70,8 +70,8 @@ impl Engine {
     /// The same with multi-token prediction.
     ///
     /// # Errors
-    /// As [`OperatorGraph::of`]; [`PerfModelError::WidthNotCovered`] for a width without a rule of memory, [`PerfModelError::Operator`]
-    /// for an operator without measured data.
+    /// As [`OperatorGraph::of`](crate::graph::OperatorGraph::of); [`PerfModelError::WidthNotCovered`] for a width
+    /// without a rule of memory, [`PerfModelError::Operator`] for an operator without measured data.
     pub fn drafting(
         database: &PerfDatabase,
         model: &ModelSpec,
