@@ -16,8 +16,7 @@ use serde::Deserialize;
 /// Largest relative difference of a number.
 const TOLERANCE: f64 = 0.005;
 
-/// Experts in fp8 blocks that tensor parallelism would cut: the reference checks it for some families only, engines
-/// refuse to load it for all.
+/// Experts in fp8 blocks that tensor parallelism would cut: the reference refuses them in some families, we in all.
 fn cuts_blocks(reason: &PerfModelError) -> bool {
     matches!(reason, PerfModelError::ExpertsNotAligned { .. })
 }
