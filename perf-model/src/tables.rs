@@ -18,4 +18,5 @@ pub use database::PerfDatabase;
 pub use directory::Directory;
 pub use error::TableError;
 pub use grid::Grid;
+pub(crate) use grid::octaves;
 pub use packed_file::{Header, PackedFile, UNMEASURED};

@@ -1,22 +1,27 @@
 //! One prediction, or many: what `estimate` answers, as a library.
 
+mod engine;
+mod lines;
+mod modes;
 mod point;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use dgdr_perf_model::{
-    AggregatedQuery, Backend, Borrowed, ContextQuery, Engine, Estimate, ExchangePolicy, GenerationQuery,
-    MemoryBreakdown, MemoryFit, ModelSpec, ParallelMapping, PerfDatabase, Precision, Provenance,
+    Backend, Borrowed, ExchangePolicy, ModelSpec, ParallelMapping, PerfDatabase, Precision, Provenance,
 };
-use dgdr_sweep_planner::DisaggregatedCorrections;
-use dgdr_units::{Milliseconds, real};
 use serde::Serialize;
 
 use crate::error::ProfilerError;
 use crate::kernel_tables::KernelTables;
 use crate::model_source::{ModelQuery, find_model};
-use crate::probe::KvTransfer;
+use crate::parallel;
 
+use engine::{LazyEngine, Plan};
 pub use point::{CheckedPoint, EstimateMode, EstimatePoint, Kind, backend};
 
 /// What `estimate` answers. Latencies that a mode does not have are zero.
@@ -62,33 +67,62 @@ pub struct Sources {
     pub tpot: Option<Provenance>,
 }
 
-/// Everything that makes two questions share an engine.
-type EngineKey = (
-    String,
-    &'static str,
-    Backend,
-    Precision,
-    ParallelMapping,
-    (u32, u64),
-    ExchangePolicy,
-);
+/// What names a model: a name, and a file where its configuration is.
+type ModelKey = (String, Option<PathBuf>);
 
-/// Answers questions one after the other; models, tables and engines are found once and kept.
-#[derive(Debug, Default)]
+/// What names tables: system, engine, version.
+type TablesKey = (&'static str, Backend, Option<String>);
+
+/// Everything that makes two questions share an engine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct EngineKey {
+    model: ModelKey,
+    tables: TablesKey,
+    precision: Precision,
+    mapping: ParallelMapping,
+    speculation: (u32, u64),
+    exchange: ExchangePolicy,
+}
+
+/// A question whose engine is known.
+#[derive(Debug)]
+struct Found {
+    point: CheckedPoint,
+    engine: Arc<LazyEngine>,
+}
+
+impl Found {
+    fn answer(&self) -> Result<Prediction, ProfilerError> {
+        modes::predict(self.engine.get()?, &self.point)
+    }
+}
+
+/// Answers questions, on several threads where there are many; models, tables and engines are found once and kept.
+#[derive(Debug)]
 pub struct Estimator {
-    models: BTreeMap<(String, Option<std::path::PathBuf>), ModelSpec>,
-    databases: BTreeMap<(&'static str, Backend, Option<String>), PerfDatabase>,
-    engines: BTreeMap<EngineKey, Engine>,
+    models: BTreeMap<ModelKey, Arc<ModelSpec>>,
+    databases: BTreeMap<TablesKey, PerfDatabase>,
+    engines: BTreeMap<EngineKey, Arc<LazyEngine>>,
     tables: KernelTables,
+    threads: NonZeroUsize,
 }
 
 impl Estimator {
     /// Nothing known yet but where kernels were measured.
     pub fn new(tables: KernelTables) -> Self {
         Self {
+            models: BTreeMap::new(),
+            databases: BTreeMap::new(),
+            engines: BTreeMap::new(),
             tables,
-            ..Self::default()
+            threads: parallel::available(),
         }
+    }
+
+    /// The same with a number of threads, which the answers do not depend on.
+    #[must_use]
+    pub fn with_threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
     }
 
     /// The answer to one question.
@@ -97,211 +131,63 @@ impl Estimator {
     /// [`ProfilerError`] for a question that makes no sense, an unknown model, system or version, or a prediction
     /// without data.
     pub fn answer(&mut self, point: &EstimatePoint) -> Result<Prediction, ProfilerError> {
-        let checked = point.check(&self.tables)?;
-        let engine = self.engine(&checked)?;
-        let parts = match checked.kind {
-            Kind::StaticContext => static_context(&engine, &checked)?,
-            Kind::StaticGeneration { osl } => static_generation(&engine, &checked, osl)?,
-            Kind::Aggregated { osl, context_tokens } => {
-                let run = engine.aggregated(AggregatedQuery {
-                    batch: checked.batch,
-                    isl: checked.isl,
-                    osl,
-                    prefix: checked.prefix,
-                    context_tokens,
-                })?;
-                Parts {
-                    ttft: Some(run.ttft),
-                    tpot: Some(run.tpot),
-                    later_tokens: f64::from(osl - 1),
-                    tokens_per_s_per_gpu: run.tokens_per_s_per_gpu.get(),
-                    memory: run.memory,
-                }
-            }
-            Kind::Disaggregated { osl } => disaggregated(&engine, &checked, osl)?,
-        };
-        Ok(parts.prediction(&engine))
+        self.find(point)?.answer()
     }
 
-    fn engine(&mut self, point: &CheckedPoint) -> Result<Engine, ProfilerError> {
+    /// Understands a question and finds its engine.
+    fn find(&mut self, point: &EstimatePoint) -> Result<Found, ProfilerError> {
+        let point = point.check(&self.tables)?;
         let model_key = (point.model.clone(), point.model_config.clone());
-        let model = if let Some(model) = self.models.get(&model_key) {
-            model.clone()
-        } else {
-            let query = ModelQuery::named(&point.model).with_config(point.model_config.as_deref());
-            let model = find_model(&query)?.spec;
-            self.models.insert(model_key, model.clone());
-            model
-        };
-        let database_key = (point.system.name, point.backend, point.backend_version.clone());
-        let database = match self.databases.entry(database_key) {
-            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(new) => new.insert(self.tables.database(
-                point.system,
-                point.backend,
-                point.backend_version.as_deref(),
-            )?),
-        };
-        let precision = Precision::infer_with(&model, database, point.precision)?;
-        // The reference's single estimates let experts of aggregated workers exchange tokens by collectives only.
-        let exchange = match point.kind {
-            Kind::Aggregated { .. } => ExchangePolicy::Collectives,
-            Kind::StaticContext | Kind::StaticGeneration { .. } | Kind::Disaggregated { .. } => {
-                ExchangePolicy::AcrossNodes
+        let model = match self.models.entry(model_key.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let query = ModelQuery::named(&point.model).with_config(point.model_config.as_deref());
+                new.insert(Arc::new(find_model(&query)?.spec))
             }
         };
-        let key = (
-            model.name.clone(),
-            point.system.name,
-            point.backend,
-            precision,
-            point.mapping,
-            (
+        let tables_key = (point.system.name, point.backend, point.backend_version.clone());
+        let database = match self.databases.entry(tables_key.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let version = point.backend_version.as_deref();
+                new.insert(self.tables.database(point.system, point.backend, version)?)
+            }
+        };
+        let key = EngineKey {
+            model: model_key,
+            tables: tables_key,
+            precision: Precision::infer_with(model, database, point.precision)?,
+            mapping: point.mapping,
+            speculation: (
                 point.speculation.drafted(),
                 point.speculation.accepted().to_bits(),
             ),
-            exchange,
-        );
-        if let Some(engine) = self.engines.get(&key) {
-            return Ok(engine.clone());
-        }
-        let database = &database.clone().with_exchange(exchange);
-        let engine = Engine::drafting(database, &model, precision, point.mapping, point.speculation)?;
-        self.engines.insert(key, engine.clone());
-        Ok(engine)
-    }
-}
-
-/// What all modes answer with.
-#[derive(Debug)]
-struct Parts {
-    ttft: Option<Estimate<Milliseconds>>,
-    tpot: Option<Estimate<Milliseconds>>,
-    later_tokens: f64,
-    tokens_per_s_per_gpu: f64,
-    memory: MemoryBreakdown,
-}
-
-impl Parts {
-    fn prediction(self, engine: &Engine) -> Prediction {
-        let ttft_ms = self.ttft.map_or(0.0, |estimate| estimate.value.get());
-        let tpot_ms = self.tpot.map_or(0.0, |estimate| estimate.value.get());
-        let memory_problem = match self.memory.fit() {
-            MemoryFit::Fits => None,
-            MemoryFit::OutOfMemory { needed, available } => Some(format!(
-                "{:.1} GiB needed of {:.1} GiB",
-                needed.gib(),
-                available.gib()
-            )),
-            MemoryFit::KvOutOfMemory { needed, budget } => Some(format!(
-                "the KV cache needs {:.1} GiB of {:.1} GiB left for it",
-                needed.gib(),
-                budget.gib()
-            )),
+            exchange: exchange(point.kind),
         };
-        Prediction {
-            ttft_ms,
-            tpot_ms,
-            request_latency_ms: ttft_ms + tpot_ms * self.later_tokens,
-            tokens_per_s_per_gpu: self.tokens_per_s_per_gpu,
-            memory_gib: self.memory.gib(),
-            fits: memory_problem.is_none(),
-            memory_problem,
-            provenance: Sources {
-                ttft: self.ttft.map(|estimate| estimate.provenance),
-                tpot: self.tpot.map(|estimate| estimate.provenance),
-            },
-            borrowed: engine.borrowed().to_vec(),
-            assumptions: engine.assumed().iter().map(ToString::to_string).collect(),
-            backend_version: engine.version().to_owned(),
-            precision: engine.precision(),
+        let engine = match self.engines.entry(key) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(new) => {
+                let key = new.key();
+                let engine = LazyEngine::new(Plan {
+                    database: database.clone().with_exchange(key.exchange),
+                    model: Arc::clone(model),
+                    precision: key.precision,
+                    mapping: key.mapping,
+                    speculation: point.speculation,
+                });
+                Arc::clone(new.insert(Arc::new(engine)))
+            }
+        };
+        Ok(Found { point, engine })
+    }
+}
+
+/// The reference's single estimates let experts of aggregated workers exchange tokens by collectives only.
+const fn exchange(kind: Kind) -> ExchangePolicy {
+    match kind {
+        Kind::Aggregated { .. } => ExchangePolicy::Collectives,
+        Kind::StaticContext | Kind::StaticGeneration { .. } | Kind::Disaggregated { .. } => {
+            ExchangePolicy::AcrossNodes
         }
     }
-}
-
-fn static_context(engine: &Engine, point: &CheckedPoint) -> Result<Parts, ProfilerError> {
-    let query = ContextQuery {
-        batch: point.batch,
-        isl: point.isl,
-        prefix: point.prefix,
-    };
-    let run = engine.static_context(query)?;
-    Ok(Parts {
-        ttft: Some(run.ttft),
-        tpot: None,
-        later_tokens: 0.0,
-        tokens_per_s_per_gpu: run.tokens_per_s_per_gpu.get(),
-        memory: run.memory,
-    })
-}
-
-fn static_generation(engine: &Engine, point: &CheckedPoint, osl: u32) -> Result<Parts, ProfilerError> {
-    let run = engine.static_generation(GenerationQuery {
-        batch: point.batch,
-        isl: point.isl,
-        osl,
-    })?;
-    Ok(Parts {
-        ttft: None,
-        tpot: Some(run.tpot),
-        later_tokens: f64::from(osl - 1),
-        tokens_per_s_per_gpu: run.tokens_per_s_per_gpu.get(),
-        memory: run.memory,
-    })
-}
-
-/// One prefill worker (batch 1) and one decode worker of the same mapping, with the corrections of the closed forms.
-fn disaggregated(engine: &Engine, point: &CheckedPoint, osl: u32) -> Result<Parts, ProfilerError> {
-    let factors = DisaggregatedCorrections::upstream();
-    let query = ContextQuery {
-        batch: 1,
-        isl: point.isl,
-        prefix: point.prefix,
-    };
-    let prefill = engine.static_context(query)?;
-    let decode = engine.static_generation(GenerationQuery {
-        batch: point.batch,
-        isl: point.isl,
-        osl,
-    })?;
-    let mut ttft = scaled(prefill.ttft, factors.prefill_latency * factors.ttft_queue)?;
-    if point.transfer == KvTransfer::Counted {
-        ttft = together(ttft, engine.kv_transfer(point.isl)?)?;
-    }
-    let prefill_rate = prefill.requests_per_s.get() / factors.prefill_latency * factors.prefill_efficiency;
-    let decode_rate = decode.requests_per_s.get() / factors.decode_latency * factors.decode_efficiency;
-    let gpus = real(u64::from(engine.mapping().gpus().get())) * 2.0;
-    let later_tokens = f64::from(osl - 1);
-    let larger = if prefill.memory.total() > decode.memory.total() {
-        prefill.memory
-    } else {
-        decode.memory
-    };
-    Ok(Parts {
-        ttft: Some(ttft),
-        tpot: Some(scaled(decode.tpot, factors.decode_latency)?),
-        later_tokens,
-        tokens_per_s_per_gpu: prefill_rate.min(decode_rate) * f64::from(osl) / gpus,
-        memory: larger,
-    })
-}
-
-/// One after the other.
-fn together(
-    first: Estimate<Milliseconds>,
-    second: Estimate<Milliseconds>,
-) -> Result<Estimate<Milliseconds>, ProfilerError> {
-    let mut provenance = first.provenance;
-    provenance.merge(&second.provenance, 1.0);
-    Ok(Estimate {
-        value: Milliseconds::new(first.value.get() + second.value.get())?,
-        provenance,
-    })
-}
-
-fn scaled(estimate: Estimate<Milliseconds>, factor: f64) -> Result<Estimate<Milliseconds>, ProfilerError> {
-    Ok(Estimate {
-        value: Milliseconds::new(estimate.value.get() * factor)?,
-        provenance: estimate.provenance,
-    })
 }

@@ -11,6 +11,7 @@ pub mod exit_status;
 pub mod hardware;
 pub mod kernel_tables;
 pub mod model_source;
+mod parallel;
 pub mod pipeline;
 pub mod plots;
 pub mod probe;

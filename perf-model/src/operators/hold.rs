@@ -1,8 +1,6 @@
 //! Extrapolation beyond a grid: the utilisation of the nearest measured points is held.
 
-use dgdr_units::real;
-
-use crate::tables::Grid;
+use crate::tables::{Grid, octaves};
 use crate::{Axis, Beyond, OperatorLatency, Source};
 
 /// How many of the nearest points share the answer; one more sets the radius at which their weight ends.
@@ -76,46 +74,35 @@ impl<const N: usize> Nearest<N> {
     }
 }
 
-/// Base-2 logarithm of a coordinate; zero counts as nearly zero.
-fn octaves(coordinate: u64) -> f64 {
-    real(coordinate).max(EPSILON).log2()
-}
-
 /// A coordinate of an axis by its distance to the query's.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     position: usize,
-    coordinate: u64,
     squared: f64,
 }
 
-/// Walks along an axis from the coordinate nearest to a query outwards.
+/// Walks along an axis from the coordinate nearest to a query outwards; all in octaves.
 struct Outwards<'a> {
-    axis: &'a [u32],
+    axis: &'a [f64],
     query: f64,
     below: usize,
     above: usize,
 }
 
 impl<'a> Outwards<'a> {
-    fn new(axis: &'a [u32], query: u64) -> Self {
-        let split = axis.partition_point(|coordinate| u64::from(*coordinate) < query);
+    fn new(axis: &'a [f64], query: f64) -> Self {
+        let split = axis.partition_point(|coordinate| *coordinate < query);
         Self {
             axis,
-            query: octaves(query),
+            query,
             below: split,
             above: split,
         }
     }
 
     fn step(&self, position: usize) -> Option<Step> {
-        let coordinate = u64::from(*self.axis.get(position)?);
-        let squared = (octaves(coordinate) - self.query).powi(2);
-        Some(Step {
-            position,
-            coordinate,
-            squared,
-        })
+        let squared = (self.axis.get(position)? - self.query).powi(2);
+        Some(Step { position, squared })
     }
 }
 
@@ -146,7 +133,7 @@ impl Iterator for Outwards<'_> {
 /// A walk over the points around a query that visits near ones first and stops where no further one can matter.
 struct Walk<'a, const N: usize, R> {
     grid: &'a Grid,
-    query: [u64; N],
+    query: [f64; N],
     roofline: &'a R,
     nearest: Nearest<N>,
 }
@@ -161,13 +148,13 @@ impl<const N: usize, R: Fn([u64; N]) -> f64> Walk<'_, N, R> {
             self.offer(squared.sqrt(), cell, *at);
             return;
         };
-        for step in Outwards::new(coordinates, self.query[axis]) {
+        for step in Outwards::new(&grid.octaves()[axis], self.query[axis]) {
             let squared = squared + step.squared;
             // Beyond this, by more than rounding, no later step of the same walk can enter either.
-            if squared.sqrt() > self.nearest.reach() * (1.0 + 1e-9) {
+            if squared > self.nearest.reach().powi(2) * (1.0 + 1e-8) {
                 break;
             }
-            at[axis] = step.coordinate;
+            at[axis] = u64::from(coordinates[step.position]);
             self.visit(axis + 1, squared, cell * coordinates.len() + step.position, at);
         }
     }
@@ -199,7 +186,7 @@ pub(super) fn hold<const N: usize>(
     }
     let mut walk = Walk {
         grid,
-        query,
+        query: query.map(octaves),
         roofline,
         nearest: Nearest {
             found: [None; NEIGHBOURS + 1],

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::grid::{Grid, LogScale};
+use super::grid::{Grid, LogScale, octaves_along};
 use super::predictor::{Predictor, absent, unzigzag};
 use super::reader::{Damage, Reader};
 use super::wire::{MAX_AXES, MAX_CELLS};
@@ -130,6 +130,7 @@ fn grid(header: SliceHeader, residuals: &[u32]) -> Result<Grid, Damage> {
         }
     })?;
     Ok(Grid {
+        octaves: octaves_along(&header.axes),
         axes: header.axes.into(),
         present: header.present,
         codes: codes.into(),

@@ -1,11 +1,12 @@
 //! One slice of a table: latencies over the product of sorted axes, with holes.
 
-use dgdr_units::floor_count;
+use dgdr_units::{floor_count, real};
 
 /// Latencies over sorted axes, outermost first; cells may be absent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grid {
     pub(super) axes: Box<[Box<[u32]>]>,
+    pub(super) octaves: Box<[Box<[f64]>]>,
     pub(super) present: Box<[bool]>,
     pub(super) codes: Box<[u32]>,
     pub(super) scale: LogScale,
@@ -23,6 +24,11 @@ impl Grid {
     /// Coordinates along each axis, ascending, outermost axis first.
     pub fn axes(&self) -> &[Box<[u32]>] {
         &self.axes
+    }
+
+    /// Base-2 logarithms of the coordinates along each axis.
+    pub(crate) fn octaves(&self) -> &[Box<[f64]>] {
+        &self.octaves
     }
 
     /// Number of cells, absent ones included.
@@ -54,6 +60,24 @@ impl Grid {
     }
 }
 
+/// A coordinate of zero counts as nearly zero.
+const NEARLY_ZERO: f64 = 1e-12;
+
+/// Base-2 logarithm of a coordinate.
+pub(crate) fn octaves(coordinate: u64) -> f64 {
+    real(coordinate).max(NEARLY_ZERO).log2()
+}
+
+/// Base-2 logarithms of all coordinates.
+pub(super) fn octaves_along(axes: &[Box<[u32]>]) -> Box<[Box<[f64]>]> {
+    let along = |axis: &[u32]| {
+        axis.iter()
+            .map(|coordinate| octaves(u64::from(*coordinate)))
+            .collect()
+    };
+    axes.iter().map(|axis| along(axis)).collect()
+}
+
 /// Codes of computed latencies: from a nanosecond to an hour in steps that cost no precision.
 const FINE: LogScale = LogScale {
     floor: -20.0,
@@ -71,6 +95,7 @@ impl Grid {
             .collect();
         Self {
             axes: self.axes.clone(),
+            octaves: self.octaves.clone(),
             present: latencies.iter().map(Option::is_some).collect(),
             codes: latencies
                 .iter()
@@ -117,8 +142,10 @@ impl Grid {
     /// A grid of known latencies, quantised finely enough to be exact in tests.
     pub(crate) fn of(axes: &[&[u32]], latency: impl Fn(&[u32]) -> Option<f64>) -> Self {
         let cells: usize = axes.iter().map(|axis| axis.len()).product();
+        let axes: Box<[Box<[u32]>]> = axes.iter().map(|axis| (*axis).into()).collect();
         let empty = Self {
-            axes: axes.iter().map(|axis| (*axis).into()).collect(),
+            octaves: octaves_along(&axes),
+            axes,
             present: vec![false; cells].into(),
             codes: vec![0; cells].into(),
             scale: FINE,

@@ -3,13 +3,12 @@
 use std::io::{BufRead, BufReader, Write};
 
 use dgdr_perf_model::tables::UNMEASURED;
-use serde::Serialize;
 
 use super::answer;
 use super::args::EstimateArgs;
 use super::printer::Printer;
 use crate::error::ProfilerError;
-use crate::estimate::{EstimatePoint, Estimator, Prediction};
+use crate::estimate::{Estimator, Prediction};
 use crate::exit_status::ExitStatus;
 use crate::kernel_tables::KernelTables;
 use crate::report::{Align, Table, sources};
@@ -36,54 +35,26 @@ pub(super) fn run(arguments: &EstimateArgs, printer: Printer) -> Result<ExitStat
     Ok(ExitStatus::Done)
 }
 
-/// A line that could not be answered; the ones after it still are.
-#[derive(Debug, Serialize)]
-struct FailedLine {
-    error: LineError,
-}
-
-#[derive(Debug, Serialize)]
-struct LineError {
-    code: &'static str,
-    message: String,
-    hints: Vec<String>,
-}
+/// Lines that are answered together, by all threads; it bounds what waits in memory.
+const TOGETHER: usize = 4096;
 
 /// Answers JSON lines in order, one each.
 fn many(mut estimator: Estimator, lines: impl BufRead) -> Result<(), ProfilerError> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for line in lines.lines() {
-        let line = line?;
-        if line.trim().is_empty() {
-            continue;
+    let mut lines = lines
+        .lines()
+        .filter(|line| line.as_ref().map_or(true, |line| !line.trim().is_empty()));
+    loop {
+        let together: Vec<String> = lines.by_ref().take(TOGETHER).collect::<Result<_, _>>()?;
+        if together.is_empty() {
+            break;
         }
-        let text = match answer_line(&mut estimator, &line) {
-            Ok(prediction) => serde_json::to_string(&prediction),
-            Err(error) => serde_json::to_string(&FailedLine { error }),
-        };
-        let text = text.map_err(|error| ProfilerError::Encode {
-            what: "an answer",
-            problem: error.to_string(),
-        })?;
-        writeln!(out, "{text}")?;
+        for answer in estimator.answer_lines(&together)? {
+            writeln!(out, "{answer}")?;
+        }
     }
     out.flush()?;
     Ok(())
-}
-
-fn answer_line(estimator: &mut Estimator, line: &str) -> Result<Prediction, LineError> {
-    let point: EstimatePoint = serde_json::from_str(line).map_err(|error| LineError {
-        code: "invalid-line",
-        message: error.to_string(),
-        hints: vec![
-            "write one JSON object a line, keys as the options of `estimate` in snake case".to_owned(),
-        ],
-    })?;
-    estimator.answer(&point).map_err(|error| LineError {
-        code: error.code(),
-        message: error.to_string(),
-        hints: error.hints(),
-    })
 }
 
 fn table(prediction: &Prediction) -> String {

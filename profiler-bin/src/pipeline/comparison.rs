@@ -1,8 +1,5 @@
 //! One question to several engines: each is studied, the best one wins.
 
-use std::num::NonZeroUsize;
-use std::thread;
-
 use dgdr_perf_model::{Backend, ExchangePolicy, Precision};
 use dgdr_sweep_planner::{Outcome, Problem};
 
@@ -10,6 +7,7 @@ use super::question::{ProbeTraits, Question};
 use super::study::{Study, Subject, study};
 use crate::error::ProfilerError;
 use crate::kernel_tables::KernelTables;
+use crate::parallel;
 use crate::probe::{Probe, SimulatedProbe, Simulation};
 use crate::progress::Progress;
 
@@ -138,7 +136,7 @@ fn prepare(
         memory_capacity: question.hardware.memory,
         workload: question.workload,
         transfer: question.transfer,
-        threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        threads: parallel::available(),
     });
     let traits = ProbeTraits {
         backend,

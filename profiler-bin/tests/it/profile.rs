@@ -47,7 +47,12 @@ fn gpus(deployment: &Value) -> u64 {
 
 #[test]
 fn every_engine_and_model_gives_every_file() {
-    for model in ["Qwen/Qwen3-32B", "Qwen/Qwen3-8B", "meta-llama/Meta-Llama-3.1-70B"] {
+    for model in [
+        "Qwen/Qwen3-32B",
+        "Qwen/Qwen3-30B-A3B",
+        "meta-llama/Meta-Llama-3.1-70B",
+        "deepseek-ai/DeepSeek-V3",
+    ] {
         for backend in ["vllm", "sglang", "trtllm", "auto"] {
             let sandbox = Sandbox::new();
             let config = sandbox.write("dgdr.yaml", &request(model, backend));

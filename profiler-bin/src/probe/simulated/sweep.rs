@@ -1,8 +1,5 @@
 //! All points of all mappings, on several threads: mappings share nothing but the tables.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use dgdr_perf_model::{
     AggregatedQuery, ContextQuery, Engine, GenerationQuery, MemoryBreakdown, MemoryFit, ParallelMapping,
 };
@@ -10,6 +7,7 @@ use dgdr_sweep_planner::{Answer, Failure, Measured, Measurements, PlannerError, 
 use dgdr_units::Milliseconds;
 
 use super::{KvTransfer, Simulation, point_failed};
+use crate::parallel;
 use crate::probe::Sweep;
 
 impl Simulation {
@@ -27,28 +25,10 @@ impl Simulation {
     pub(super) fn sweep(&self, sweep: Sweep<'_>) -> Result<Measurements, PlannerError> {
         let policy = WalkPolicy::exhaustive(sweep.problem.workload);
         let walks = Walk::apart(sweep.problem, sweep.candidates, &policy);
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut measured = Measurements::new();
-            while let Some(walk) = walks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                measured.merge(self.walk(walk.clone(), sweep)?);
-            }
-            Ok(measured)
-        };
-        let threads = self.threads.get().min(walks.len());
-        if threads <= 1 {
-            return work();
-        }
-        let parts: Vec<_> = thread::scope(|scope| {
-            let started: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            started.into_iter().map(thread::ScopedJoinHandle::join).collect()
-        });
+        let measured = parallel::map(self.threads, walks, |walk| self.walk(walk, sweep));
         let mut all = Measurements::new();
-        for part in parts {
-            match part {
-                Ok(measured) => all.merge(measured?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+        for part in measured {
+            all.merge(part?);
         }
         Ok(all)
     }
