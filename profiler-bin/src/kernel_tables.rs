@@ -96,7 +96,7 @@ impl KernelTables {
     /// The tables of an engine on a system; `version` is `current`, `previous`, `next`, or one of these by number.
     ///
     /// # Errors
-    /// [`ProfilerError::Perf`] for a system or version without tables where gaps are refused; [`ProfilerError::Tables`]
+    /// [`ProfilerError::PerfModel`] for a system or version without tables where gaps are refused; [`ProfilerError::Tables`]
     /// for a folder that cannot be read.
     pub fn database(
         &self,
