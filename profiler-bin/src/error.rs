@@ -12,7 +12,7 @@ use crate::exit_status::ExitStatus;
 use crate::hardware::HardwareError;
 use crate::model_source::ModelSourceError;
 use crate::plots::PngError;
-use crate::render::RenderError;
+use dgdr_render::RenderError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

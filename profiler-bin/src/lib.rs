@@ -16,7 +16,6 @@ pub mod pipeline;
 pub mod plots;
 pub mod probe;
 pub mod progress;
-pub mod render;
 pub mod report;
 
 pub use error::ProfilerError;

@@ -14,7 +14,7 @@ use super::question::Question;
 use super::study::Study;
 use crate::error::ProfilerError;
 use crate::probe::Probe;
-use crate::render::{
+use dgdr_render::{
     DEFAULT_IMAGE, DeploymentPlan, LatencyTargets, ModelCacheMount, ModelLocation, PlanLayout, PlannerInput,
     PlannerPlan, ProfileData, RouterMode, TokenExchange, TrustRemoteCode, WorkerPlan, planner_image,
     planner_settings, worker_image,

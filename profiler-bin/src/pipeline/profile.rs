@@ -29,7 +29,7 @@ use crate::kernel_tables::KernelTables;
 use crate::model_source::{ModelOrigin, ModelQuery, find_model};
 use crate::probe::KvTransfer;
 use crate::progress::Progress;
-use crate::render::{render, to_yaml};
+use dgdr_render::{render, to_yaml};
 
 /// Whether pictures are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

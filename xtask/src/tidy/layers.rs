@@ -18,7 +18,7 @@ struct Floor {
 }
 
 /// From the ground up; xtask may use anything.
-const FLOORS: [Floor; 8] = [
+const FLOORS: [Floor; 9] = [
     Floor {
         package: "dgdr-units",
         folder: "units",
@@ -56,6 +56,12 @@ const FLOORS: [Floor; 8] = [
         pure: true,
     },
     Floor {
+        package: "dgdr-render",
+        folder: "dgd-render",
+        stands_on: &["dgdr-units", "dgdr-perf-model", "dgdr-types"],
+        pure: true,
+    },
+    Floor {
         package: "dgdr-profiler",
         folder: "profiler-bin",
         stands_on: &[
@@ -65,13 +71,14 @@ const FLOORS: [Floor; 8] = [
             "dgdr-interpolation",
             "dgdr-sweep-planner",
             "dgdr-types",
+            "dgdr-render",
         ],
         pure: false,
     },
     Floor {
         package: "dgdr-operator",
         folder: "operator-bin",
-        stands_on: &["dgdr-units", "dgdr-types", "dgdr-profiler"],
+        stands_on: &["dgdr-units", "dgdr-types", "dgdr-render", "dgdr-profiler"],
         pure: false,
     },
 ];

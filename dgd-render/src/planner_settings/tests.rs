@@ -5,7 +5,7 @@ use dgdr_units::{Fraction, Gpus, Milliseconds};
 use serde_json::{Value, json};
 
 use super::{KNOWN, LatencyTargets, PlannerConfig, PlannerInput, RENAMED, planner_settings};
-use crate::render::plan::{PlanLayout, TokenExchange, WorkerPlan};
+use crate::plan::{PlanLayout, TokenExchange, WorkerPlan};
 
 fn worker(width: u32) -> WorkerPlan {
     WorkerPlan {

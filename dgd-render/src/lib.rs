@@ -2,6 +2,7 @@
 //!
 //! The limits and the memory share of a [`WorkerPlan`] come from the memory model that ranked the pick, so an engine is
 //! started for what it was ranked with.
+#![forbid(unsafe_code)]
 
 mod components;
 mod error;

@@ -3,7 +3,7 @@
 use dgdr_perf_model::KvQuant;
 
 use super::{Arguments, Role, publishes_kv_events};
-use crate::render::plan::{DeploymentPlan, TokenExchange, TrustRemoteCode, WorkerPlan};
+use crate::plan::{DeploymentPlan, TokenExchange, TrustRemoteCode, WorkerPlan};
 
 /// Tokens of a KV page: upstream's templates set it, and both roles must agree.
 const PAGE_SIZE: u32 = 16;

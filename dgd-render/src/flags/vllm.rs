@@ -3,7 +3,7 @@
 use dgdr_perf_model::KvQuant;
 
 use super::{Arguments, Role, publishes_kv_events};
-use crate::render::plan::{DeploymentPlan, TokenExchange, TrustRemoteCode, WorkerPlan};
+use crate::plan::{DeploymentPlan, TokenExchange, TrustRemoteCode, WorkerPlan};
 
 /// Where KV events are published, as in upstream's routed examples; without it vLLM publishes none.
 const KV_EVENTS: &str =
