@@ -13,7 +13,9 @@ use crate::artifacts::{DEPLOYMENT_FILE, OutputDirectory, RunLog, StatusFile};
 use crate::error::ProfilerError;
 use crate::exit_status::ExitStatus;
 use crate::kernel_tables::KernelTables;
-use crate::pipeline::profile::{Pictures, ProfileOptions, Run, UnmetSla, dry_run, profile};
+use crate::pipeline::options::{Pictures, ProfileOptions, UnmetSla};
+use crate::pipeline::profile::{Run, profile};
+use crate::pipeline::request::dry_run;
 use crate::progress::Progress;
 use crate::report::summary;
 

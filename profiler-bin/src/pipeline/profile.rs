@@ -1,72 +1,27 @@
 //! The main job: a resolved request in, a directory of results out.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Instant;
-
-use dgdr_perf_model::Backend;
-use dgdr_sweep_planner::{
-    Candidates, Configuration, Goal, Granularity, Load, Outcome, Picking, SearchSpace, Serving, Sla,
-    Workload, candidates,
-};
+use dgdr_render::{render, to_yaml};
+use dgdr_sweep_planner::{Configuration, Outcome};
+use dgdr_types::ResolvedRequest;
 use dgdr_types::spec::ProfilingPhase;
-use dgdr_types::{BackendChoice, OptimizationType, ResolvedRequest, SearchStrategy};
-use dgdr_units::{Gpus, Tokens};
 
-use super::comparison::{Comparison, EngineTables, problems, simulate};
-use super::curves::{CurveOrigins, CurveRequest, Curves, measure};
+use super::comparison::{Comparison, simulate};
+use super::curve_files::{curve_files, write_curves};
+use super::curves::{CurveRequest, measure};
 use super::deployment::{DeploymentInput, plan};
 use super::limits::Limits;
+use super::options::{Pictures, ProfileOptions, UnmetSla};
 use super::pictures::{PictureInput, draw};
 use super::question::Question;
+use super::request::{engine_tables, question};
+use super::stage::{Notices, Stage, Stopwatch};
 use crate::artifacts::{
-    DECODE_JSON_FILE, DECODE_NPZ_FILE, DEPLOYMENT_FILE, OutputDirectory, PARETO_FILE, PREFILL_JSON_FILE,
-    PREFILL_NPZ_FILE, RECORD_FILE, Record, RecordInput, RunLog, StatusFile, Timings, message, pareto_csv,
+    DEPLOYMENT_FILE, OutputDirectory, PARETO_FILE, RECORD_FILE, Record, RecordInput, RunLog, StatusFile,
+    Timings, pareto_csv,
 };
 use crate::error::ProfilerError;
-use crate::hardware::{Hardware, HardwareWish, LocalSystem, Origin};
-use crate::kernel_tables::KernelTables;
-use crate::model_source::{ModelOrigin, ModelQuery, find_model};
-use crate::probe::KvTransfer;
+use crate::hardware::Origin;
 use crate::progress::Progress;
-use dgdr_render::{render, to_yaml};
-
-/// Whether pictures are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pictures {
-    /// All six.
-    Draw,
-    /// None.
-    Skip,
-}
-
-/// What happens when the SLA cannot be met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnmetSla {
-    /// The nearest configuration is deployed, and the outcome says so.
-    TakeClosest,
-    /// The run fails and deploys nothing.
-    Fail,
-}
-
-/// How a run is made.
-#[derive(Debug, Clone)]
-pub struct ProfileOptions {
-    /// A model description to use instead of looking the model up.
-    pub model_config: Option<PathBuf>,
-    /// Where kernels were measured.
-    pub tables: KernelTables,
-    /// Whether the way of the KV cache counts.
-    pub transfer: KvTransfer,
-    /// Whether pictures are drawn.
-    pub pictures: Pictures,
-    /// What happens when the SLA cannot be met.
-    pub unmet_sla: UnmetSla,
-    /// Points of the curves.
-    pub granularity: Granularity,
-    /// Which mappings are tried.
-    pub space: SearchSpace,
-}
 
 /// A finished run.
 #[derive(Debug)]
@@ -92,45 +47,6 @@ pub struct Run<'a> {
     pub log: &'a mut RunLog,
     /// What a person sees on the way.
     pub progress: &'a Progress,
-}
-
-/// Everything that is said once and must not be lost.
-#[derive(Debug, Default)]
-struct Notices(Vec<String>);
-
-impl Notices {
-    fn warn(&mut self, log: &mut RunLog, text: String) {
-        log.warn(&text);
-        self.0.push(text);
-    }
-}
-
-/// Duration of each step, as it ends.
-#[derive(Debug)]
-struct Stopwatch {
-    started: Instant,
-    lap: Instant,
-    timings: Timings,
-}
-
-impl Stopwatch {
-    fn start() -> Self {
-        let now = Instant::now();
-        Self {
-            started: now,
-            lap: now,
-            timings: Timings::default(),
-        }
-    }
-
-    fn lap(&mut self, name: &str) {
-        let now = Instant::now();
-        self.timings
-            .steps
-            .push((name.to_owned(), (now - self.lap).as_secs_f64() * 1000.0));
-        self.lap = now;
-        self.timings.total_ms = (now - self.started).as_secs_f64() * 1000.0;
-    }
 }
 
 /// Runs all steps and writes all files. The status file tells of every step, and of a failure.
@@ -167,28 +83,6 @@ pub async fn profile(run: Run<'_>) -> Result<Finished, ProfilerError> {
     }
     log.write(directory)?;
     result
-}
-
-/// The edges that a step may touch.
-struct Stage<'a, 'b> {
-    directory: &'a OutputDirectory,
-    log: &'a mut RunLog,
-    progress: &'a Progress,
-    status: &'a mut StatusFile<'b>,
-}
-
-impl Stage<'_, '_> {
-    fn enter(&mut self, phase: ProfilingPhase) -> Result<(), ProfilerError> {
-        self.progress.step(message(phase));
-        self.log.info(message(phase));
-        self.status.enter(phase)?;
-        Ok(())
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), ProfilerError> {
-        self.directory.write(name, bytes)?;
-        Ok(())
-    }
 }
 
 async fn steps(
@@ -326,151 +220,6 @@ fn understand(
     Ok(found.question)
 }
 
-/// A question and where its model was found.
-#[derive(Debug)]
-pub struct Understood {
-    /// The question.
-    pub question: Question,
-    /// Where the model was found.
-    pub origin: ModelOrigin,
-}
-
-/// The question of a request.
-///
-/// # Errors
-/// [`ProfilerError`] for what cannot be done, an unknown model or unknown hardware.
-pub fn question(request: &ResolvedRequest, options: &ProfileOptions) -> Result<Understood, ProfilerError> {
-    refuse_unsupported(request)?;
-    let wanted = &request.hardware;
-    let wish = HardwareWish {
-        system: wanted.gpu_sku.map(dgdr_types::GpuSku::name),
-        tables: Some(&options.tables),
-        gpus_per_node: wanted.gpus_per_node,
-        total_gpus: wanted.total_gpus,
-        memory_mib: wanted.vram_mib,
-    };
-    let is_open = wish.system.is_none() || wish.gpus_per_node.is_none() || wish.total_gpus.is_none();
-    let local = if is_open { LocalSystem::find() } else { None };
-    let hardware = Hardware::resolve(wish, local)?;
-    let query = ModelQuery::named(&request.model)
-        .with_config(options.model_config.as_deref())
-        .with_local(
-            request
-                .model_cache
-                .as_ref()
-                .and_then(dgdr_types::ModelCache::model_path)
-                .map(PathBuf::from),
-        );
-    let found = find_model(&query)?;
-    let (picking, serving) = picking(request, hardware.total_gpus)?;
-    let question = Question {
-        transfer: options.transfer,
-        model: found.spec,
-        hardware,
-        backends: backends(request.backend),
-        workload: Workload::new(narrow(request.workload.isl), narrow(request.workload.osl))?,
-        goal: goal(request),
-        picking,
-        serving,
-        max_gpus_per_engine: wanted.max_gpus_per_engine.map(|gpus| Gpus::new(gpus.get())),
-        space: options.space,
-    };
-    Ok(Understood {
-        question,
-        origin: found.origin,
-    })
-}
-
-/// What would be tried, per engine, without trying it.
-///
-/// # Errors
-/// As [`question`], and why no engine could be studied.
-pub fn dry_run(
-    request: &ResolvedRequest,
-    options: &ProfileOptions,
-) -> Result<(Question, Vec<(Backend, Candidates)>), ProfilerError> {
-    let understood = question(request, options)?;
-    let tried = problems(&understood.question, engine_tables(request, options))?
-        .into_iter()
-        .map(|problem| (problem.backend, candidates(&problem)))
-        .collect();
-    Ok((understood.question, tried))
-}
-
-/// The tables that a request and its options ask for.
-fn engine_tables<'a>(request: &'a ResolvedRequest, options: &'a ProfileOptions) -> EngineTables<'a> {
-    EngineTables {
-        source: &options.tables,
-        version: request.aic_backend_version.as_deref(),
-    }
-}
-
-fn refuse_unsupported(request: &ResolvedRequest) -> Result<(), ProfilerError> {
-    if request.search_strategy == SearchStrategy::Thorough {
-        return Err(ProfilerError::Unsupported {
-            field: "spec.searchStrategy",
-            value: "thorough".to_owned(),
-            why: "needs real engines, which this version cannot start; use rapid, which simulates them",
-        });
-    }
-    if request.features.mocker {
-        return Err(ProfilerError::Unsupported {
-            field: "spec.features.mocker.enabled",
-            value: "true".to_owned(),
-            why: "cannot be rendered by this version, and real engines are not what was asked for; remove it",
-        });
-    }
-    if request.overrides.dgd.is_some() {
-        return Err(ProfilerError::Unsupported {
-            field: "spec.overrides.dgd",
-            value: "an override".to_owned(),
-            why: "cannot be merged by this version, and would be lost; remove it and patch final_config.yaml",
-        });
-    }
-    Ok(())
-}
-
-fn backends(choice: BackendChoice) -> Vec<Backend> {
-    match choice {
-        BackendChoice::Auto => Backend::ALL.to_vec(),
-        BackendChoice::Vllm => vec![Backend::Vllm],
-        BackendChoice::Sglang => vec![Backend::Sglang],
-        BackendChoice::Trtllm => vec![Backend::Trtllm],
-    }
-}
-
-/// A direction of optimisation replaces targets that nobody set.
-fn goal(request: &ResolvedRequest) -> Goal {
-    let nobody_set_targets = request.is_assumed("spec.sla.ttft") && request.is_assumed("spec.sla.itl");
-    match (request.optimization_type, nobody_set_targets) {
-        (Some(OptimizationType::Throughput), true) => Goal::Throughput,
-        (Some(OptimizationType::Latency), true) => Goal::Latency,
-        (Some(_) | None, _) => Goal::Sla(match request.sla {
-            dgdr_types::Sla::TokenLatency { ttft, itl } => Sla::TokenLatency { ttft, itl },
-            dgdr_types::Sla::RequestLatency(latency) => Sla::RequestLatency(latency),
-        }),
-    }
-}
-
-/// A planner scales one worker of each role; a load is matched; else the GPUs are used as well as can be.
-fn picking(request: &ResolvedRequest, total_gpus: Gpus) -> Result<(Picking, Serving), ProfilerError> {
-    if let Some(planner) = &request.features.planner {
-        let is_aggregated = planner.get("mode").and_then(|mode| mode.as_str()) == Some("agg");
-        let serving = if is_aggregated || total_gpus < Gpus::new(2) {
-            Serving::Aggregated
-        } else {
-            Serving::Disaggregated
-        };
-        return Ok((Picking::Autoscale, serving));
-    }
-    let picking = match request.load {
-        dgdr_types::Load::None => Picking::BestThroughput,
-        dgdr_types::Load::Concurrency(requests) => Picking::LoadMatch(Load::Concurrency(requests)),
-        dgdr_types::Load::RequestRate(rate) => Picking::LoadMatch(Load::rate(rate)?),
-    };
-    Ok((picking, Serving::Both))
-}
-
 /// The pick, unless there is none, or none that a strict user accepts.
 fn picked(
     question: &Question,
@@ -501,48 +250,4 @@ fn picked(
             reasons: reasons.clone(),
         }),
     }
-}
-
-/// Curves in both of upstream's formats.
-/// The curves as JSON by file name: what the planner reads.
-fn curve_files(
-    curves: &Curves,
-    origins: &CurveOrigins,
-) -> Result<BTreeMap<&'static str, String>, ProfilerError> {
-    let prefill = dgdr_interpolation::json::write_prefill(&curves.prefill, &origins.prefill)?;
-    let decode = dgdr_interpolation::json::write_decode(&curves.decode, &origins.decode)?;
-    [(PREFILL_JSON_FILE, prefill), (DECODE_JSON_FILE, decode)]
-        .into_iter()
-        .map(|(name, bytes)| match String::from_utf8(bytes) {
-            Ok(text) => Ok((name, text)),
-            Err(error) => Err(ProfilerError::Encode {
-                what: name,
-                problem: error.to_string(),
-            }),
-        })
-        .collect()
-}
-
-fn write_curves(
-    stage: &Stage<'_, '_>,
-    curves: &Curves,
-    files: &BTreeMap<&'static str, String>,
-) -> Result<(), ProfilerError> {
-    stage.write(
-        PREFILL_NPZ_FILE,
-        &dgdr_interpolation::npz::write_prefill(&curves.prefill)?,
-    )?;
-    stage.write(
-        DECODE_NPZ_FILE,
-        &dgdr_interpolation::npz::write_decode(&curves.decode)?,
-    )?;
-    for (name, text) in files {
-        stage.write(name, text.as_bytes())?;
-    }
-    Ok(())
-}
-
-/// Lengths beyond what any model takes saturate and are refused by the planner's own checks.
-fn narrow(tokens: Tokens) -> u32 {
-    u32::try_from(tokens.get()).unwrap_or(u32::MAX)
 }

@@ -1,0 +1,45 @@
+//! How a run is made.
+
+use std::path::PathBuf;
+
+use dgdr_sweep_planner::{Granularity, SearchSpace};
+
+use crate::kernel_tables::KernelTables;
+use crate::probe::KvTransfer;
+
+/// Whether pictures are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pictures {
+    /// All six.
+    Draw,
+    /// None.
+    Skip,
+}
+
+/// What happens when the SLA cannot be met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnmetSla {
+    /// The nearest configuration is deployed, and the outcome says so.
+    TakeClosest,
+    /// The run fails and deploys nothing.
+    Fail,
+}
+
+/// How a run is made.
+#[derive(Debug, Clone)]
+pub struct ProfileOptions {
+    /// A model description to use instead of looking the model up.
+    pub model_config: Option<PathBuf>,
+    /// Where kernels were measured.
+    pub tables: KernelTables,
+    /// Whether the way of the KV cache counts.
+    pub transfer: KvTransfer,
+    /// Whether pictures are drawn.
+    pub pictures: Pictures,
+    /// What happens when the SLA cannot be met.
+    pub unmet_sla: UnmetSla,
+    /// Points of the curves.
+    pub granularity: Granularity,
+    /// Which mappings are tried.
+    pub space: SearchSpace,
+}
