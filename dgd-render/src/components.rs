@@ -6,12 +6,13 @@ use dgdr_perf_model::{Backend, KvQuant};
 use dgdr_types::contract::HF_TOKEN_SECRET;
 use dgdr_types::dgd::{
     ClaimSource, Component, ComponentType, Container, EnvFrom, EnvVar, GPU_RESOURCE, MAIN_CONTAINER,
-    Multinode, PodSpec, PodTemplate, Resources, SecretRef, Volume, VolumeMount, VolumeSource,
+    Multinode, ObjectName, PodSpec, PodTemplate, Resources, SecretRef, Volume, VolumeMount, VolumeSource,
 };
 use dgdr_types::names::is_dns_label;
 
 use super::error::RenderError;
 use super::flags::{Role, worker_arguments};
+use super::mocker;
 use super::plan::{DeploymentPlan, ModelCacheMount, RouterMode, WorkerPlan};
 
 /// Shared memory of a worker whose ranks exchange tensors through it; the operator's own default (8Gi) is too little.
@@ -55,6 +56,9 @@ pub(super) fn worker(
             format: worker.kv,
         });
     }
+    if let Some(simulated) = &plan.mocker {
+        return Ok(mocker::worker(plan, simulated, role, worker));
+    }
     let gpus = worker.mapping.gpus().get();
     let per_node = plan.gpus_per_node.get();
     let nodes = gpus.div_ceil(per_node);
@@ -93,7 +97,7 @@ pub(super) fn variable(name: &str, value: &str) -> EnvVar {
 }
 
 /// Component names and types of upstream's templates, which its tools look for.
-const fn identity(backend: Backend, role: Role) -> (&'static str, ComponentType) {
+pub(super) const fn identity(backend: Backend, role: Role) -> (&'static str, ComponentType) {
     match (role, backend) {
         (Role::Prefill, _) => ("prefill", ComponentType::Prefill),
         (Role::Decode, _) => ("decode", ComponentType::Decode),
@@ -120,7 +124,7 @@ const fn working_dir(backend: Backend) -> &'static str {
 }
 
 /// A container that can reach the model.
-fn container(plan: &DeploymentPlan, args: Vec<String>) -> Container {
+pub(super) fn container(plan: &DeploymentPlan, args: Vec<String>) -> Container {
     let mut env = Vec::new();
     let mut volume_mounts = Vec::new();
     if let Some(cache) = &plan.model.cache {
@@ -152,18 +156,26 @@ fn container(plan: &DeploymentPlan, args: Vec<String>) -> Container {
     }
 }
 
-fn pod(plan: &DeploymentPlan, container: Container) -> PodTemplate {
+/// The pod of a container that can reach the model.
+pub(super) fn pod(plan: &DeploymentPlan, container: Container) -> PodTemplate {
     let volumes = plan.model.cache.as_ref().map(|cache| Volume {
         name: volume_name(cache).to_owned(),
         source: VolumeSource::PersistentVolumeClaim(ClaimSource {
             claim_name: cache.claim.clone(),
         }),
     });
+    bare_pod(plan, container, volumes.into_iter().collect())
+}
+
+/// The pod of a container, with what all pods of a deployment share.
+pub(super) fn bare_pod(plan: &DeploymentPlan, container: Container, volumes: Vec<Volume>) -> PodTemplate {
+    let secrets = plan.image_pull_secrets.iter();
     PodTemplate {
         spec: PodSpec {
             containers: vec![container],
-            volumes: volumes.into_iter().collect(),
+            volumes,
             tolerations: plan.tolerations.clone(),
+            image_pull_secrets: secrets.map(|name| ObjectName { name: name.clone() }).collect(),
         },
     }
 }

@@ -46,16 +46,31 @@ fn publishes_kv_events(plan: &DeploymentPlan, role: Role) -> bool {
     plan.router == RouterMode::KvAware && role != Role::Decode
 }
 
+/// Tokens of a KV block. SGLang's is that of upstream's templates and TensorRT-LLM's that of its generator, vLLM's is
+/// the engine's own, which it is not told because some of its attention kernels choose another; both roles of a deployment must agree.
+pub(super) const fn kv_block(backend: Backend) -> u32 {
+    match backend {
+        Backend::Vllm | Backend::Sglang => 16,
+        Backend::Trtllm => 32,
+    }
+}
+
 /// Collects `--flag value` pairs.
 #[derive(Debug, Default)]
-struct Arguments(Vec<String>);
+pub(super) struct Arguments(Vec<String>);
 
 impl Arguments {
+    /// All that was collected.
+    pub(super) fn into_vec(self) -> Vec<String> {
+        self.0
+    }
+
     fn flag(&mut self, name: &str) {
         self.0.push(format!("--{name}"));
     }
 
-    fn value(&mut self, name: &str, value: &impl ToString) {
+    /// A flag with a value.
+    pub(super) fn value(&mut self, name: &str, value: &impl ToString) {
         self.flag(name);
         self.0.push(value.to_string());
     }
@@ -66,7 +81,8 @@ impl Arguments {
         self.value("served-model-name", &plan.model.served_name);
     }
 
-    fn disaggregation(&mut self, role: Role) {
+    /// The role of a disaggregated worker.
+    pub(super) fn disaggregation(&mut self, role: Role) {
         if let Some(mode) = role.disaggregation_mode() {
             self.value("disaggregation-mode", &mode);
         }

@@ -64,6 +64,25 @@ pub fn planner_image(given: &ImageReference) -> DerivedImage {
     derived
 }
 
+/// The image of simulated engines and their frontend: the planner's, which holds the simulator and all that it needs.
+///
+/// An image of another name is kept, as for workers.
+pub fn mocker_image(given: &ImageReference) -> DerivedImage {
+    if PUBLISHED.contains(&given.name()) {
+        let mut derived = sibling(given, PLANNER);
+        derived.warnings.extend(too_old(given));
+        return derived;
+    }
+    let warning = format!(
+        "spec.image: {given} is not a published runtime, so it is used for the simulated workers as it is; it must hold \
+         dynamo.mocker with NumPy and scikit-learn"
+    );
+    DerivedImage {
+        image: given.clone(),
+        warnings: vec![warning],
+    }
+}
+
 fn sibling(given: &ImageReference, wanted: &str) -> DerivedImage {
     if given.name() == wanted {
         return DerivedImage {

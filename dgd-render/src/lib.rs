@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod components;
+mod config_maps;
 mod error;
 mod flags;
 mod images;
+mod mocker;
 mod plan;
 mod planner;
 mod planner_settings;
@@ -20,13 +22,14 @@ use dgdr_types::names::MAX_DGD_AND_COMPONENT;
 use serde::Serialize;
 
 pub use error::RenderError;
-pub use images::{DEFAULT_IMAGE, DerivedImage, planner_image, worker_image};
+pub use images::{DEFAULT_IMAGE, DerivedImage, mocker_image, planner_image, worker_image};
 pub use plan::{
-    DeploymentPlan, ModelCacheMount, ModelLocation, PlanLayout, PlannerPlan, ProfileData, RouterMode,
-    TokenExchange, TrustRemoteCode, WorkerPlan,
+    DeploymentPlan, MockerPlan, ModelCacheMount, ModelLocation, PlanLayout, PlannerPlan, ProfileData,
+    RouterMode, TokenExchange, TrustRemoteCode, WorkerPlan,
 };
 pub use planner_settings::{LatencyTargets, PlannerConfig, PlannerInput, planner_settings};
 
+use config_maps::config_map;
 use flags::Role;
 
 /// A deployment and what it mounts.
@@ -54,10 +57,20 @@ pub fn render(plan: &DeploymentPlan) -> Result<Manifests, RenderError> {
             components.push(components::worker(plan, Role::Prefill, prefill)?);
         }
     }
-    let config_maps = match &plan.planner {
+    let mut config_maps = match &plan.planner {
         Some(planner) => planner::add(plan, planner, &mut components)?,
         None => Vec::new(),
     };
+    if let Some(mocker) = &plan.mocker {
+        let profile = &mocker.profile;
+        // The planner may read the same curves.
+        if config_maps
+            .iter()
+            .all(|map| map.metadata.name != profile.config_map)
+        {
+            config_maps.push(config_map(plan, &profile.config_map, profile.files.clone()));
+        }
+    }
     for component in &components {
         let length = plan.name.len() + component.name.len();
         if length > MAX_DGD_AND_COMPONENT {
@@ -74,7 +87,8 @@ pub fn render(plan: &DeploymentPlan) -> Result<Manifests, RenderError> {
         kind: KIND.to_owned(),
         metadata: metadata(plan, &plan.name),
         spec: DeploymentSpec {
-            backend_framework: Some(framework(plan.backend)),
+            // The operator prepares workers for their engine by this, and a simulated engine needs nothing.
+            backend_framework: plan.mocker.is_none().then(|| framework(plan.backend)),
             components,
         },
     };

@@ -21,6 +21,8 @@ pub struct DeploymentPlan {
     pub backend: Backend,
     /// Image of frontend and workers.
     pub image: ImageReference,
+    /// What simulated engines know of the real ones; none to start real engines.
+    pub mocker: Option<MockerPlan>,
     /// The workers.
     pub layout: PlanLayout,
     /// GPUs of a node.
@@ -33,8 +35,18 @@ pub struct DeploymentPlan {
     pub runtime_version_override: Option<String>,
     /// Taints that all pods tolerate, each a `core/v1` Toleration.
     pub tolerations: Vec<serde_json::Value>,
+    /// Names of the secrets that all pods pull their images with.
+    pub image_pull_secrets: Vec<String>,
     /// What scales the workers; none where nothing does.
     pub planner: Option<PlannerPlan>,
+}
+
+/// Simulated engines in place of real ones: same shape, same limits, no GPUs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MockerPlan {
+    /// Curves of the engines that are simulated. A simulated engine runs one scheduler for each attention copy, so the
+    /// KV cache of these curves is that of one copy.
+    pub profile: ProfileData,
 }
 
 /// What scales the workers.
@@ -140,6 +152,8 @@ pub struct WorkerPlan {
     pub max_sequence_length: u64,
     /// Memory that it may use, as ranked.
     pub memory_fraction: MemoryFraction,
+    /// Tokens that the KV cache of one attention copy holds.
+    pub kv_tokens: u64,
     /// Format of its KV cache.
     pub kv: KvQuant,
     /// How the tokens of its experts travel.

@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 
 use dgdr_perf_model::Backend;
-use dgdr_types::dgd::{
-    CONFIG_MAP_API_VERSION, CONFIG_MAP_KIND, Component, ComponentType, ConfigMap, ConfigMapSource, Container,
-    MAIN_CONTAINER, PodSpec, PodTemplate, ScalingAdapter, Volume, VolumeMount, VolumeSource,
-};
+use dgdr_types::dgd::{Component, ComponentType, ConfigMap, Container, MAIN_CONTAINER, ScalingAdapter};
 
-use super::components::variable;
+use super::components::{bare_pod, variable};
+use super::config_maps::{Mount, config_map, profile_mount};
 use super::error::RenderError;
-use super::metadata;
 use super::plan::{DeploymentPlan, PlannerPlan};
-use super::planner_settings::{PROFILE_DIRECTORY, is_advisory, scaled_mode};
+use super::planner_settings::{is_advisory, scaled_mode};
 
 /// File name of the settings.
 const SETTINGS_FILE: &str = "planner_config.json";
@@ -20,8 +17,6 @@ const SETTINGS_FILE: &str = "planner_config.json";
 const SETTINGS_DIRECTORY: &str = "/workspace/planner_config";
 /// Volume of the settings.
 const SETTINGS_VOLUME: &str = "planner-config";
-/// Volume of the curves.
-const PROFILE_VOLUME: &str = "planner-profile-data";
 
 /// Adds the planner to the components; returns what it mounts.
 ///
@@ -33,7 +28,7 @@ pub(super) fn add(
     components: &mut Vec<Component>,
 ) -> Result<Vec<ConfigMap>, RenderError> {
     for component in components.iter_mut() {
-        prepare(plan.backend, planner, component);
+        prepare(plan, planner, component);
     }
     components.push(component(plan, planner));
     let settings = serde_json::to_string(&planner.settings).map_err(|error| RenderError::Text {
@@ -48,14 +43,14 @@ pub(super) fn add(
 }
 
 /// Lets the planner scale a worker, and a vLLM worker measure itself at start, which the planner prefers to curves.
-fn prepare(backend: Backend, planner: &PlannerPlan, component: &mut Component) {
+fn prepare(plan: &DeploymentPlan, planner: &PlannerPlan, component: &mut Component) {
     let measured = match component.component_type {
         ComponentType::Worker => "agg",
         ComponentType::Prefill => "prefill",
         ComponentType::Decode => "decode",
         ComponentType::Frontend | ComponentType::Planner => return,
     };
-    if backend == Backend::Vllm {
+    if plan.backend == Backend::Vllm && plan.mocker.is_none() {
         for container in &mut component.pod_template.spec.containers {
             container.env.push(variable("DYN_BENCHMARK_MODE", measured));
         }
@@ -75,10 +70,15 @@ fn prepare(backend: Backend, planner: &PlannerPlan, component: &mut Component) {
 }
 
 fn component(plan: &DeploymentPlan, planner: &PlannerPlan) -> Component {
-    let mut mounts = vec![(SETTINGS_VOLUME, planner.config_map.as_str(), SETTINGS_DIRECTORY)];
-    if let Some(profile) = &planner.profile {
-        mounts.push((PROFILE_VOLUME, profile.config_map.as_str(), PROFILE_DIRECTORY));
-    }
+    let settings = Mount {
+        volume: SETTINGS_VOLUME,
+        config_map: &planner.config_map,
+        path: SETTINGS_DIRECTORY,
+    };
+    let mounts: Vec<Mount<'_>> = [settings]
+        .into_iter()
+        .chain(planner.profile.as_ref().map(profile_mount))
+        .collect();
     let container = Container {
         name: MAIN_CONTAINER.to_owned(),
         image: planner.image.to_string(),
@@ -92,24 +92,9 @@ fn component(plan: &DeploymentPlan, planner: &PlannerPlan) -> Component {
         env_from: Vec::new(),
         env: Vec::new(),
         resources: None,
-        volume_mounts: mounts
-            .iter()
-            .map(|(volume, _, path)| VolumeMount {
-                name: (*volume).to_owned(),
-                mount_path: (*path).to_owned(),
-                read_only: true,
-            })
-            .collect(),
+        volume_mounts: mounts.iter().map(Mount::point).collect(),
     };
-    let volumes = mounts
-        .iter()
-        .map(|(volume, config_map, _)| Volume {
-            name: (*volume).to_owned(),
-            source: VolumeSource::ConfigMap(ConfigMapSource {
-                name: (*config_map).to_owned(),
-            }),
-        })
-        .collect();
+    let volumes = mounts.iter().map(Mount::volume).collect();
     Component {
         name: "Planner".to_owned(),
         component_type: ComponentType::Planner,
@@ -118,21 +103,6 @@ fn component(plan: &DeploymentPlan, planner: &PlannerPlan) -> Component {
         shared_memory_size: None,
         scaling_adapter: None,
         runtime_version_override: plan.runtime_version_override.clone(),
-        pod_template: PodTemplate {
-            spec: PodSpec {
-                containers: vec![container],
-                volumes,
-                tolerations: plan.tolerations.clone(),
-            },
-        },
-    }
-}
-
-fn config_map(plan: &DeploymentPlan, name: &str, data: BTreeMap<String, String>) -> ConfigMap {
-    ConfigMap {
-        api_version: CONFIG_MAP_API_VERSION.to_owned(),
-        kind: CONFIG_MAP_KIND.to_owned(),
-        metadata: metadata(plan, name),
-        data,
+        pod_template: bare_pod(plan, container, volumes),
     }
 }

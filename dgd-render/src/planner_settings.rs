@@ -9,10 +9,8 @@ use dgdr_types::PlannerSettings;
 use dgdr_units::{Gpus, Milliseconds};
 use serde_json::Value;
 
+use super::config_maps::PROFILE_DIRECTORY;
 use super::plan::PlanLayout;
-
-/// Where curves are mounted; the planner is told so.
-pub(super) const PROFILE_DIRECTORY: &str = "/workspace/profiling_results";
 
 /// Every name that the planner knows.
 const KNOWN: [&str; 63] = [

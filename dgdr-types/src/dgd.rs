@@ -144,6 +144,9 @@ pub struct PodSpec {
     /// Taints that the pod tolerates, each a `core/v1` Toleration as the user wrote it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<serde_json::Value>,
+    /// Secrets that images are pulled with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<ObjectName>,
 }
 
 /// A container, as far as it is generated.
@@ -190,6 +193,13 @@ pub struct SecretRef {
     pub name: String,
     /// Whether pods may start without it.
     pub optional: bool,
+}
+
+/// An object of the same namespace, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectName {
+    /// Its name.
+    pub name: String,
 }
 
 /// An environment variable.

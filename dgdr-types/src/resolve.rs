@@ -9,14 +9,13 @@ use crate::error::DgdrError;
 use crate::finding::Findings;
 use crate::image::{ImageReference, RuntimeVersion};
 use crate::parse::RawRequest;
-use crate::resolved::{Assumed, Features, Load, ModelCache, PlannerSettings, ResolvedRequest, Sla, Workload};
-use crate::spec::{
-    BackendChoice, DgdrSpec, FeaturesSpec, ModelCacheSpec, SearchStrategy, SlaSpec, SwitchSpec, WorkloadSpec,
-};
+use crate::resolved::{Assumed, Load, ModelCache, ResolvedRequest, Sla, Workload};
+use crate::spec::{BackendChoice, DgdrSpec, ModelCacheSpec, SearchStrategy, SlaSpec, WorkloadSpec};
 use envelope::Envelope;
 use reader::{Fault, Report};
 
 mod envelope;
+mod features;
 mod hardware;
 mod overrides;
 mod reader;
@@ -95,7 +94,7 @@ impl Resolver<'_> {
         let optimization_type = sla.as_ref().and_then(|sla| sla.optimization_type);
         let sla = self.sla(sla.unwrap_or_default());
         let auto_apply = self.or_default("spec.autoApply", auto_apply, true);
-        let features = resolve_features(features.unwrap_or_default());
+        let features = self.features(features.unwrap_or_default());
         let overrides = self.overrides(overrides.unwrap_or_default());
         // Everything has been looked at by here: leaving early must not hide a fault.
         Some(ResolvedRequest {
@@ -385,20 +384,6 @@ impl Resolver<'_> {
     fn latency(&mut self, path: &str, given: f64) -> Option<Milliseconds> {
         self.positive(path, given)
             .and_then(|latency| Milliseconds::new(latency).ok())
-    }
-}
-
-fn resolve_features(given: FeaturesSpec) -> Features {
-    let FeaturesSpec {
-        planner,
-        mocker,
-        kv_router,
-    } = given;
-    let is_on = |switch: Option<SwitchSpec>| switch.and_then(|switch| switch.enabled).unwrap_or(false);
-    Features {
-        planner: planner.map(PlannerSettings),
-        mocker: is_on(mocker),
-        kv_router: is_on(kv_router),
     }
 }
 

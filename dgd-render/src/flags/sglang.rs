@@ -1,12 +1,10 @@
 //! `python3 -m dynamo.sglang`.
 
-use dgdr_perf_model::KvQuant;
+use dgdr_perf_model::{Backend, KvQuant};
 
-use super::{Arguments, Role, publishes_kv_events};
+use super::{Arguments, Role, kv_block, publishes_kv_events};
 use crate::plan::{DeploymentPlan, TokenExchange, TrustRemoteCode, WorkerPlan};
 
-/// Tokens of a KV page: upstream's templates set it, and both roles must agree.
-const PAGE_SIZE: u32 = 16;
 /// Where decode workers meet prefill workers.
 const BOOTSTRAP_PORT: u32 = 12_345;
 /// Where KV events are published, as in upstream's routed examples.
@@ -40,7 +38,7 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
         // The few dense layers are whole on every rank, like the tokens that reach them.
         arguments.value("moe-dense-tp-size", &1);
     }
-    arguments.value("page-size", &PAGE_SIZE);
+    arguments.value("page-size", &kv_block(Backend::Sglang));
     if worker.kv == KvQuant::Fp8 {
         arguments.value("kv-cache-dtype", &"fp8_e4m3");
     }

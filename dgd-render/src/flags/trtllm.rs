@@ -1,12 +1,9 @@
 //! `python3 -m dynamo.trtllm`. Settings without a flag of their own are passed as `--trtllm.<path> value`.
 
-use dgdr_perf_model::KvQuant;
+use dgdr_perf_model::{Backend, KvQuant};
 
-use super::{Arguments, Role, publishes_kv_events};
+use super::{Arguments, Role, kv_block, publishes_kv_events};
 use crate::plan::{DeploymentPlan, TokenExchange, TrustRemoteCode, WorkerPlan};
-
-/// Tokens of a KV block: upstream's generator sets it, and both roles must agree.
-const TOKENS_PER_BLOCK: u32 = 32;
 
 pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) -> Vec<String> {
     let widths = worker.mapping.widths();
@@ -34,7 +31,10 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
         "trtllm.kv_cache_config.free_gpu_memory_fraction",
         &worker.memory_fraction.value,
     );
-    arguments.value("trtllm.kv_cache_config.tokens_per_block", &TOKENS_PER_BLOCK);
+    arguments.value(
+        "trtllm.kv_cache_config.tokens_per_block",
+        &kv_block(Backend::Trtllm),
+    );
     if worker.kv == KvQuant::Fp8 {
         arguments.value("trtllm.kv_cache_config.dtype", &"fp8");
     }

@@ -18,6 +18,7 @@ fn worker(width: u32) -> WorkerPlan {
             value: Fraction::new(0.9).unwrap(),
             basis: FractionBasis::Total,
         },
+        kv_tokens: 400_000,
         kv: KvQuant::Bfloat16,
         exchange: TokenExchange::Collectives,
     }

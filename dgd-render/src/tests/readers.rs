@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::{dgdr_skip, every_shape, render, to_yaml};
+use super::shapes::every_shape;
+use super::{dgdr_skip, render, to_yaml};
 
 /// Prints each document of standard input as one line of JSON.
 const SCRIPT: &str = "import sys, json, yaml\n\

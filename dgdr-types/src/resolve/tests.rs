@@ -1,6 +1,7 @@
 use super::*;
 use crate::gpu_sku::GpuSku;
 use crate::parse::parse_request;
+use crate::resolved::PlannerSettings;
 
 fn resolve_text(text: &str) -> Result<ResolvedRequest, DgdrError> {
     resolve(&parse_request(text)?)
@@ -218,4 +219,20 @@ fn the_walk_reads_every_field_that_serde_writes() {
     assert_eq!(walked, spec);
     let unset = serde_json::to_string(&spec).unwrap();
     assert!(!unset.contains("null"));
+}
+
+#[test]
+fn simulated_engines_need_a_sweep() {
+    let request =
+        |mode: &str| format!("model: m\nfeatures: {{mocker: {{enabled: true}}, planner: {{{mode}}}}}\n");
+    let text = faults(&request("pre_deployment_sweeping_mode: none"));
+    assert!(
+        text.contains("spec.features.planner.pre_deployment_sweeping_mode") && text.contains("\"rapid\""),
+        "{text}"
+    );
+    assert!(faults(&request("planner_pre_deployment_sweeping_mode: null")).contains("must not be none"));
+    assert!(resolve_text(&request("pre_deployment_sweeping_mode: rapid")).is_ok());
+    assert!(resolve_text(&request("")).is_ok());
+    let without = "model: m\nfeatures: {planner: {pre_deployment_sweeping_mode: none}}\n";
+    assert!(resolve_text(without).is_ok());
 }

@@ -1,24 +1,30 @@
 //! From the pick to what is rendered: the memory model that ranked it also sets its flags.
 
+mod location;
+mod placement;
+mod profiles;
+
 use std::collections::BTreeMap;
 
 use dgdr_perf_model::ParallelMapping;
 use dgdr_sweep_planner::{Configuration, Layout};
-use dgdr_types::names::{
-    DgdrName, MAX_DGD_NAME, dgd_name, planner_config_map_name, profile_data_config_map_name, shorten,
-};
+use dgdr_types::names::{MAX_DGD_NAME, dgd_name, shorten};
 use dgdr_types::{ImageReference, PlannerSettings, ResolvedRequest, Sla};
 
+use super::curves::Curves;
 use super::limits::{Half, Limits};
 use super::question::Question;
 use super::study::Study;
 use crate::error::ProfilerError;
 use crate::probe::Probe;
 use dgdr_render::{
-    DEFAULT_IMAGE, DeploymentPlan, LatencyTargets, ModelCacheMount, ModelLocation, PlanLayout, PlannerInput,
-    PlannerPlan, ProfileData, RouterMode, TokenExchange, TrustRemoteCode, WorkerPlan, planner_image,
-    planner_settings, worker_image,
+    DEFAULT_IMAGE, DeploymentPlan, LatencyTargets, MockerPlan, PlanLayout, PlannerInput, PlannerPlan,
+    RouterMode, TokenExchange, TrustRemoteCode, WorkerPlan, mocker_image, planner_image, planner_settings,
+    worker_image,
 };
+use location::location;
+use placement::placement;
+use profiles::{config_map_names, mocker_profile, planner_profile};
 
 /// A plan, and what its user should know.
 #[derive(Debug)]
@@ -42,7 +48,9 @@ pub struct DeploymentInput<'a> {
     pub pick: &'a Configuration,
     /// What its engines are started for.
     pub limits: &'a Limits,
-    /// Curves around the pick by file name, in the form that a planner reads.
+    /// Curves around the pick.
+    pub curves: &'a Curves,
+    /// The same by file name, in the form that a planner reads.
     pub curve_files: &'a BTreeMap<&'static str, String>,
 }
 
@@ -57,6 +65,7 @@ pub async fn plan(input: DeploymentInput<'_>, probe: &mut impl Probe) -> Result<
         study,
         pick: _,
         limits: _,
+        curves: _,
         curve_files: _,
     } = input;
     let mut warnings = Vec::new();
@@ -68,8 +77,14 @@ pub async fn plan(input: DeploymentInput<'_>, probe: &mut impl Probe) -> Result<
         ));
         default_image()?
     };
-    let image = worker_image(&given, study.backend);
+    let image = if request.features.mocker {
+        mocker_image(&given)
+    } else {
+        worker_image(&given, study.backend)
+    };
     warnings.extend(image.warnings);
+    let placement = placement(request);
+    warnings.extend(placement.warnings);
     let layout = layout(&input, probe).await?;
     let mut plan = DeploymentPlan {
         name: name(request, study),
@@ -78,6 +93,7 @@ pub async fn plan(input: DeploymentInput<'_>, probe: &mut impl Probe) -> Result<
         model: location(request),
         backend: study.backend,
         image: image.image,
+        mocker: None,
         layout,
         gpus_per_node: question.hardware.gpus_per_node,
         router: if request.features.kv_router {
@@ -93,9 +109,15 @@ pub async fn plan(input: DeploymentInput<'_>, probe: &mut impl Probe) -> Result<
         runtime_version_override: request
             .runtime_version_override
             .map(|version| version.to_string()),
-        tolerations: tolerations(request),
+        tolerations: placement.tolerations,
+        image_pull_secrets: placement.image_pull_secrets,
         planner: None,
     };
+    if request.features.mocker {
+        plan.mocker = Some(MockerPlan {
+            profile: mocker_profile(&input, &plan)?,
+        });
+    }
     if let Some(wishes) = &request.features.planner {
         let (planner, notes) = planner(&input, wishes, &plan, &given);
         plan.planner = Some(planner);
@@ -146,40 +168,22 @@ fn planner(
     plan: &DeploymentPlan,
     given: &ImageReference,
 ) -> (PlannerPlan, Vec<String>) {
-    let request = input.request;
     let config = planner_settings(PlannerInput {
         wishes,
         served_name: &plan.model.served_name,
         backend: plan.backend,
         layout: &plan.layout,
         budget: input.question.hardware.total_gpus,
-        targets: targets(request),
+        targets: targets(input.request),
     });
     let image = planner_image(given);
     let mut warnings = config.warnings;
     warnings.extend(image.warnings);
-    // A bare spec has no name of its own, and the deployment's name is unique where it is deployed.
-    let named = request.name.clone().or_else(|| DgdrName::new(&plan.name).ok());
-    let (config_map, profile) = named.map_or_else(
-        || ("planner-config".to_owned(), "planner-profile-data".to_owned()),
-        |name| {
-            (
-                planner_config_map_name(&name),
-                profile_data_config_map_name(&name),
-            )
-        },
-    );
-    let files = input.curve_files.iter();
     let planner = PlannerPlan {
         image: image.image,
         settings: config.settings,
-        config_map,
-        profile: Some(ProfileData {
-            config_map: profile,
-            files: files
-                .map(|(name, text)| ((*name).to_owned(), text.clone()))
-                .collect(),
-        }),
+        config_map: config_map_names(input.request, plan).planner,
+        profile: Some(planner_profile(input, plan)),
     };
     (planner, warnings)
 }
@@ -193,22 +197,6 @@ fn targets(request: &ResolvedRequest) -> Option<LatencyTargets> {
         Sla::TokenLatency { ttft, itl } => Some(LatencyTargets { ttft, itl }),
         Sla::RequestLatency(_) => None,
     }
-}
-
-/// Taints that the profiling Job tolerates: where profiling may run, what it finds must run too.
-fn tolerations(request: &ResolvedRequest) -> Vec<serde_json::Value> {
-    request
-        .overrides
-        .profiling_job
-        .as_ref()
-        .and_then(|job| {
-            job.get("template")?
-                .get("spec")?
-                .get("tolerations")?
-                .as_array()
-                .cloned()
-        })
-        .unwrap_or_default()
 }
 
 fn default_image() -> Result<ImageReference, ProfilerError> {
@@ -248,23 +236,6 @@ fn name(request: &ResolvedRequest, study: &Study) -> String {
     shorten(&format!("{label}-{}", study.backend), MAX_DGD_NAME)
 }
 
-fn location(request: &ResolvedRequest) -> ModelLocation {
-    let cache = request.model_cache.as_ref();
-    let is_path = request.model.starts_with('/');
-    let path = cache
-        .and_then(dgdr_types::ModelCache::model_path)
-        .or_else(|| is_path.then(|| request.model.clone()));
-    ModelLocation {
-        id: request.model.clone(),
-        served_name: request.model.clone(),
-        path,
-        cache: cache.map(|cache| ModelCacheMount {
-            claim: cache.pvc_name.clone(),
-            mount_path: cache.pvc_mount_path.clone(),
-        }),
-    }
-}
-
 #[derive(Debug, Clone, Copy)]
 struct WorkerInput {
     mapping: ParallelMapping,
@@ -296,6 +267,7 @@ async fn worker(
         max_num_tokens: limits.max_num_tokens,
         max_sequence_length: u64::from(input.question.model.context_length).min(per_copy),
         memory_fraction: room.fraction,
+        kv_tokens: per_copy,
         kv: input.study.precision.kv,
         exchange: if input.study.problem.exchanges_tokens(mapping) {
             TokenExchange::Kernels

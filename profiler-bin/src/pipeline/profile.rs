@@ -8,7 +8,7 @@ use dgdr_types::spec::ProfilingPhase;
 use super::comparison::{Comparison, simulate};
 use super::curve_files::{curve_files, write_curves};
 use super::curves::{CurveRequest, measure};
-use super::deployment::{DeploymentInput, plan};
+use super::deployment::{DeploymentInput, Planned, plan};
 use super::limits::Limits;
 use super::options::{Pictures, ProfileOptions, UnmetSla};
 use super::pictures::{PictureInput, draw};
@@ -132,13 +132,11 @@ async fn steps(
         study,
         pick: &pick,
         limits: &limits,
+        curves: &curves,
         curve_files: &curve_files,
     };
     let planned = plan(input, &mut comparison.probes[chosen]).await?;
-    for warning in planned.warnings {
-        notices.warn(stage.log, warning);
-    }
-    let deployment = to_yaml(&render(&planned.plan)?)?;
+    let deployment = deployment(planned, stage.log, &mut notices)?;
     write_curves(stage, &curves, &curve_files)?;
     if options.pictures == Pictures::Draw {
         write_pictures(
@@ -172,6 +170,14 @@ async fn steps(
         comparison,
         timings: watch.timings,
     })
+}
+
+/// The text of a deployment, after its user was told what to know of it.
+fn deployment(planned: Planned, log: &mut RunLog, notices: &mut Notices) -> Result<String, ProfilerError> {
+    for warning in planned.warnings {
+        notices.warn(log, warning);
+    }
+    Ok(to_yaml(&render(&planned.plan)?)?)
 }
 
 /// All pictures under all their names.

@@ -104,13 +104,6 @@ fn refuse_unsupported(request: &ResolvedRequest) -> Result<(), ProfilerError> {
             why: "needs real engines, which this version cannot start; use rapid, which simulates them",
         });
     }
-    if request.features.mocker {
-        return Err(ProfilerError::Unsupported {
-            field: "spec.features.mocker.enabled",
-            value: "true".to_owned(),
-            why: "cannot be rendered by this version, and real engines are not what was asked for; remove it",
-        });
-    }
     if request.overrides.dgd.is_some() {
         return Err(ProfilerError::Unsupported {
             field: "spec.overrides.dgd",
