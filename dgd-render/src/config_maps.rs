@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dgdr_types::dgd::{
     CONFIG_MAP_API_VERSION, CONFIG_MAP_KIND, ConfigMap, ConfigMapSource, Volume, VolumeMount, VolumeSource,
 };
@@ -55,12 +57,24 @@ pub(super) fn profile_mount(profile: &ProfileData) -> Mount<'_> {
     }
 }
 
-/// A ConfigMap of a deployment.
+/// A ConfigMap with text files.
 pub(super) fn config_map(plan: &DeploymentPlan, name: &str, data: BTreeMap<String, String>) -> ConfigMap {
     ConfigMap {
         api_version: CONFIG_MAP_API_VERSION.to_owned(),
         kind: CONFIG_MAP_KIND.to_owned(),
         metadata: metadata(plan, name),
         data,
+        binary_data: BTreeMap::new(),
+    }
+}
+
+/// The ConfigMap of curves.
+pub(super) fn profile_config_map(plan: &DeploymentPlan, profile: &ProfileData) -> ConfigMap {
+    let tables = profile.tables.iter();
+    ConfigMap {
+        binary_data: tables
+            .map(|(name, bytes)| (name.clone(), STANDARD.encode(bytes)))
+            .collect(),
+        ..config_map(plan, &profile.config_map, profile.files.clone())
     }
 }

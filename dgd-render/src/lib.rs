@@ -23,13 +23,14 @@ use serde::Serialize;
 
 pub use error::RenderError;
 pub use images::{DEFAULT_IMAGE, DerivedImage, mocker_image, planner_image, worker_image};
+pub use mocker::MOCKER_TABLE_FILE;
 pub use plan::{
     DeploymentPlan, MockerPlan, ModelCacheMount, ModelLocation, PlanLayout, PlannerPlan, ProfileData,
     RouterMode, TokenExchange, TrustRemoteCode, WorkerPlan,
 };
 pub use planner_settings::{LatencyTargets, PlannerConfig, PlannerInput, planner_settings};
 
-use config_maps::config_map;
+use config_maps::profile_config_map;
 use flags::Role;
 
 /// A deployment and what it mounts.
@@ -68,7 +69,7 @@ pub fn render(plan: &DeploymentPlan) -> Result<Manifests, RenderError> {
             .iter()
             .all(|map| map.metadata.name != profile.config_map)
         {
-            config_maps.push(config_map(plan, &profile.config_map, profile.files.clone()));
+            config_maps.push(profile_config_map(plan, profile));
         }
     }
     for component in &components {

@@ -15,6 +15,11 @@ use super::config_maps::{PROFILE_DIRECTORY, profile_mount};
 use super::flags::{Arguments, Role, kv_block};
 use super::plan::{DeploymentPlan, MockerPlan, WorkerPlan};
 
+/// File of [`ProfileData`](crate::ProfileData) that simulated engines read: a table of
+/// `dgdr_interpolation::npz::write_mocker` for one attention copy. A file and not the directory of raw data, through which
+/// the simulator fits straight lines.
+pub const MOCKER_TABLE_FILE: &str = "mocker.npz";
+
 /// Simulated time passes as real time does.
 const SPEEDUP: &str = "1.0";
 
@@ -68,7 +73,10 @@ fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) -> Vec<Stri
     if worker.kv == KvQuant::Fp8 {
         arguments.value("kv-cache-dtype", &"fp8");
     }
-    arguments.value("planner-profile-data", &PROFILE_DIRECTORY);
+    arguments.value(
+        "planner-profile-data",
+        &format!("{PROFILE_DIRECTORY}/{MOCKER_TABLE_FILE}"),
+    );
     arguments.into_vec()
 }
 

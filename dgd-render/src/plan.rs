@@ -44,8 +44,7 @@ pub struct DeploymentPlan {
 /// Simulated engines in place of real ones: same shape, same limits, no GPUs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MockerPlan {
-    /// Curves of the engines that are simulated. A simulated engine runs one scheduler for each attention copy, so the
-    /// KV cache of these curves is that of one copy.
+    /// Curves of the engines that are simulated, [`MOCKER_TABLE_FILE`](super::MOCKER_TABLE_FILE) among them.
     pub profile: ProfileData,
 }
 
@@ -69,6 +68,8 @@ pub struct ProfileData {
     pub config_map: String,
     /// Contents by file name: `prefill_raw_data.json` and `decode_raw_data.json`.
     pub files: BTreeMap<String, String>,
+    /// Contents that are no text by file name.
+    pub tables: BTreeMap<String, Vec<u8>>,
 }
 
 /// How requests find a worker.

@@ -6,7 +6,7 @@ use dgdr_perf_model::Backend;
 use dgdr_types::dgd::{Component, ComponentType, ConfigMap, Container, MAIN_CONTAINER, ScalingAdapter};
 
 use super::components::{bare_pod, variable};
-use super::config_maps::{Mount, config_map, profile_mount};
+use super::config_maps::{Mount, config_map, profile_config_map, profile_mount};
 use super::error::RenderError;
 use super::plan::{DeploymentPlan, PlannerPlan};
 use super::planner_settings::{is_advisory, scaled_mode};
@@ -37,7 +37,7 @@ pub(super) fn add(
     let files = BTreeMap::from([(SETTINGS_FILE.to_owned(), settings)]);
     let mut config_maps = vec![config_map(plan, &planner.config_map, files)];
     if let Some(profile) = &planner.profile {
-        config_maps.push(config_map(plan, &profile.config_map, profile.files.clone()));
+        config_maps.push(profile_config_map(plan, profile));
     }
     Ok(config_maps)
 }

@@ -105,11 +105,6 @@ pub fn profile_data_config_map_name(dgdr: &DgdrName) -> String {
     format!("planner-profile-data-{dgdr}")
 }
 
-/// Name of the ConfigMap with curves of single attention copies, which simulated engines read.
-pub fn mocker_profile_config_map_name(dgdr: &DgdrName) -> String {
-    format!("mocker-profile-data-{dgdr}")
-}
-
 /// The name itself where it fits, else its head, a dash and eight hexadecimal digits of its hash: two long names
 /// with one head stay apart, and one name always shortens to the same.
 ///

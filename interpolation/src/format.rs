@@ -61,6 +61,9 @@ pub enum FormatError {
     /// The points make no curve or surface.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A curve has no value where a table needs one.
+    #[error("no table can be made: {0}")]
+    Table(#[from] crate::QueryError),
     /// The bytes are not a zip archive.
     #[cfg(feature = "npz")]
     #[error("not a readable npz archive: {0}")]

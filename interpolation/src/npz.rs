@@ -25,8 +25,10 @@ use crate::format::{
 };
 use crate::{DecodeSurface, FormatError, PrefillCurve, format};
 
+mod mocker;
 mod npy;
 
+pub use mocker::write_mocker;
 pub use npy::ArrayProblem;
 
 /// Bytes of one array that are read at most: far more than any sweep writes, and no memory for a zip bomb.
@@ -116,6 +118,11 @@ impl Archive {
         numbers: impl IntoIterator<Item = f64>,
     ) -> Result<(), FormatError> {
         self.entry(array, &npy::write_real(numbers))
+    }
+
+    /// Rows of equal length.
+    fn table(&mut self, array: &'static str, rows: &[Vec<f64>]) -> Result<(), FormatError> {
+        self.entry(array, &npy::write_table(rows))
     }
 
     fn whole(

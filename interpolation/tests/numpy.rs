@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dgdr_interpolation::npz;
+use std::num::NonZeroU32;
 
 /// Prints dtype, shape and numbers of each array, and fails on anything that NumPy would not load by default.
 const SCRIPT: &str = "
@@ -12,7 +13,7 @@ import sys, numpy
 for path in sys.argv[1:]:
     with numpy.load(path, allow_pickle=False) as data:
         for name in data.files:
-            print(name, data[name].dtype, data[name].shape, data[name].tolist()[:2])
+            print(name, data[name].dtype, data[name].shape, data[name].ravel().tolist()[:2])
 ";
 
 /// A Python with NumPy, made once under the build directory; `None` (with the reason) when that is impossible here.
@@ -51,6 +52,10 @@ fn numpy_reads_both_files() {
     let files = [
         ("ours_prefill.npz", npz::write_prefill(&curve).expect("written")),
         ("ours_decode.npz", npz::write_decode(&surface).expect("written")),
+        (
+            "ours_mocker.npz",
+            npz::write_mocker(&curve, &surface, NonZeroU32::MIN).expect("written"),
+        ),
     ]
     .map(|(name, bytes)| {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -77,5 +82,10 @@ fn numpy_reads_both_files() {
     z_itl float64 (41,) [4.379871, 19.11118175665399]
     z_thpt_per_gpu float64 (41,) [226.91981992754495, 13423.748520247656]
     max_kv_tokens int64 (1,) [945029]
+    prefill_isl float64 (65,) [100.0, 355.0]
+    prefill_ttft_ms float64 (65,) [19.525209, 25.02888431648305]
+    decode_active_kv_tokens float64 (39,) [0.0, 461.43994140625]
+    decode_context_length float64 (21,) [350.0, 598.7185568506649]
+    decode_itl float64 (39, 21) [4.379871, 4.402214358405828]
     ");
 }

@@ -65,7 +65,10 @@ fn a_simulated_engine_has_the_limits_of_the_real_one_for_each_copy() {
         ("--max-num-seqs", "512"),
         ("--max-num-batched-tokens", "6012"),
         ("--max-model-len", "40960"),
-        ("--planner-profile-data", "/workspace/profiling_results"),
+        (
+            "--planner-profile-data",
+            "/workspace/profiling_results/mocker.npz",
+        ),
     ] {
         assert_eq!(decode[flag], value, "{flag}");
     }

@@ -10,9 +10,9 @@ use dgdr_units::{Fraction, Gpus};
 use serde_json::json;
 
 use crate::{
-    DEFAULT_IMAGE, DeploymentPlan, MockerPlan, ModelCacheMount, ModelLocation, PlanLayout, PlannerInput,
-    PlannerPlan, ProfileData, RouterMode, TokenExchange, TrustRemoteCode, WorkerPlan, mocker_image,
-    planner_image, planner_settings, worker_image,
+    DEFAULT_IMAGE, DeploymentPlan, MOCKER_TABLE_FILE, MockerPlan, ModelCacheMount, ModelLocation, PlanLayout,
+    PlannerInput, PlannerPlan, ProfileData, RouterMode, TokenExchange, TrustRemoteCode, WorkerPlan,
+    mocker_image, planner_image, planner_settings, worker_image,
 };
 
 pub(crate) fn worker(mapping: ParallelMapping, replicas: u32) -> WorkerPlan {
@@ -66,6 +66,7 @@ fn profile() -> ProfileData {
             file("prefill_raw_data.json", r#"{"prefill_isl":[128]}"#),
             file("decode_raw_data.json", r#"{"max_kv_tokens":4096}"#),
         ]),
+        tables: BTreeMap::new(),
     }
 }
 
@@ -105,7 +106,14 @@ pub(crate) fn disaggregated() -> PlanLayout {
 /// The plan with simulated engines.
 pub(crate) fn simulated(mut plan: DeploymentPlan) -> DeploymentPlan {
     plan.image = mocker_image(&plan.image).image;
-    plan.mocker = Some(MockerPlan { profile: profile() });
+    let mut profile = profile();
+    profile
+        .tables
+        .insert(MOCKER_TABLE_FILE.to_owned(), b"PK".to_vec());
+    if let Some(planner) = &mut plan.planner {
+        planner.profile = Some(profile.clone());
+    }
+    plan.mocker = Some(MockerPlan { profile });
     plan
 }
 

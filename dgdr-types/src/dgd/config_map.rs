@@ -23,4 +23,7 @@ pub struct ConfigMap {
     pub metadata: Metadata,
     /// Contents by file name.
     pub data: BTreeMap<String, String>,
+    /// Contents that are no text by file name, each in base64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub binary_data: BTreeMap<String, String>,
 }

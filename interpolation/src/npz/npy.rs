@@ -52,26 +52,31 @@ pub enum ArrayProblem {
 /// Writes float64.
 pub(super) fn write_real(numbers: impl IntoIterator<Item = f64>) -> Vec<u8> {
     let data: Vec<[u8; 8]> = numbers.into_iter().map(f64::to_le_bytes).collect();
-    write("<f8", &data)
+    write("<f8", &format!("{},", data.len()), &data)
+}
+
+/// Writes float64 of two dimensions, row by row; all rows have one length.
+pub(super) fn write_table(rows: &[Vec<f64>]) -> Vec<u8> {
+    let width = rows.first().map_or(0, Vec::len);
+    let numbers = rows.iter().flatten();
+    let data: Vec<[u8; 8]> = numbers.map(|number| number.to_le_bytes()).collect();
+    write("<f8", &format!("{}, {width}", rows.len()), &data)
 }
 
 /// Writes int64.
 pub(super) fn write_whole(counts: &[i64]) -> Vec<u8> {
     let data: Vec<[u8; 8]> = counts.iter().map(|count| count.to_le_bytes()).collect();
-    write("<i8", &data)
+    write("<i8", &format!("{},", data.len()), &data)
 }
 
-fn write(descr: &str, data: &[[u8; 8]]) -> Vec<u8> {
+fn write(descr: &str, shape: &str, data: &[[u8; 8]]) -> Vec<u8> {
     /// Magic, version and header length of version 1.0.
     const PREFIX: usize = 10;
-    let mut header = format!(
-        "{{'descr': '{descr}', 'fortran_order': False, 'shape': ({},), }}",
-        data.len()
-    );
+    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
     let padded = (PREFIX + header.len() + 1).next_multiple_of(ALIGNMENT) - PREFIX;
     header.push_str(&" ".repeat(padded - header.len() - 1));
     header.push('\n');
-    // One length of at most 20 digits: the header is always 118 bytes long.
+    // Two lengths of at most 20 digits: the header is always 118 bytes long.
     let length = u16::try_from(header.len()).unwrap_or(u16::MAX);
     [
         MAGIC,

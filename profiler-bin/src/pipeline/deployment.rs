@@ -24,7 +24,7 @@ use dgdr_render::{
 };
 use location::location;
 use placement::placement;
-use profiles::{config_map_names, mocker_profile, planner_profile};
+use profiles::{config_map_names, profile};
 
 /// A plan, and what its user should know.
 #[derive(Debug)]
@@ -57,7 +57,8 @@ pub struct DeploymentInput<'a> {
 /// The deployment of a pick.
 ///
 /// # Errors
-/// [`ProfilerError::KvCapacity`] when an engine has no room for keys and values.
+/// [`ProfilerError::KvCapacity`] when an engine has no room for keys and values, [`ProfilerError::Format`] when the
+/// curves make no table.
 pub async fn plan(input: DeploymentInput<'_>, probe: &mut impl Probe) -> Result<Planned, ProfilerError> {
     let DeploymentInput {
         request,
@@ -115,11 +116,11 @@ pub async fn plan(input: DeploymentInput<'_>, probe: &mut impl Probe) -> Result<
     };
     if request.features.mocker {
         plan.mocker = Some(MockerPlan {
-            profile: mocker_profile(&input, &plan)?,
+            profile: profile(&input, &plan)?,
         });
     }
     if let Some(wishes) = &request.features.planner {
-        let (planner, notes) = planner(&input, wishes, &plan, &given);
+        let (planner, notes) = planner(&input, wishes, &plan, &given)?;
         plan.planner = Some(planner);
         warnings.extend(notes);
     }
@@ -162,12 +163,15 @@ async fn layout(input: &DeploymentInput<'_>, probe: &mut impl Probe) -> Result<P
 }
 
 /// What scales the workers, and what its user should know.
+///
+/// # Errors
+/// As [`profile`].
 fn planner(
     input: &DeploymentInput<'_>,
     wishes: &PlannerSettings,
     plan: &DeploymentPlan,
     given: &ImageReference,
-) -> (PlannerPlan, Vec<String>) {
+) -> Result<(PlannerPlan, Vec<String>), ProfilerError> {
     let config = planner_settings(PlannerInput {
         wishes,
         served_name: &plan.model.served_name,
@@ -183,9 +187,9 @@ fn planner(
         image: image.image,
         settings: config.settings,
         config_map: config_map_names(input.request, plan).planner,
-        profile: Some(planner_profile(input, plan)),
+        profile: Some(profile(input, plan)?),
     };
-    (planner, warnings)
+    Ok((planner, warnings))
 }
 
 /// Targets that the user set: defaults of the request are no wish, and the planner has its own.
