@@ -11,6 +11,8 @@ mod canvas;
 mod decode_mappings;
 mod font;
 mod frame;
+mod fronts;
+mod labels;
 mod palette;
 mod prefill_curve;
 mod prefill_mappings;
@@ -19,6 +21,7 @@ mod surface;
 
 pub use canvas::Drawing;
 pub use decode_mappings::{DecodeCandidate, DecodeLoad, DecodePerformance, DecodePick, decode_performance};
+pub use fronts::{Front, FrontPick, FrontPoint, Fronts, cost_sla, pareto};
 pub use prefill_curve::{PrefillPicture, prefill_throughput, prefill_ttft};
 pub use prefill_mappings::{PrefillCandidate, PrefillPerformance, prefill_performance};
 pub use raster::PngError;

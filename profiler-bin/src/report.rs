@@ -3,5 +3,5 @@
 mod decision;
 mod table;
 
-pub use decision::{Summary, sources, summary};
+pub use decision::{Summary, label, sources, summary};
 pub use table::{Align, Table};

@@ -7,7 +7,10 @@ use serde::Serialize;
 use crate::error::ProfilerError;
 use crate::hardware::Filled;
 use crate::pipeline::curves::FailedPoint;
+use crate::pipeline::price::GpuPrice;
 use crate::pipeline::question::Question;
+use crate::pipeline::runner_up::RunnerUp;
+use crate::pipeline::sensitivity::Sensitivity;
 use crate::pipeline::study::Study;
 
 /// The file's name.
@@ -38,6 +41,12 @@ pub struct RecordInput<'a, R: Serialize> {
     pub chosen: usize,
     /// Curve points without a number.
     pub failed_points: &'a [FailedPoint],
+    /// What came second.
+    pub runner_up: Option<&'a RunnerUp>,
+    /// What would be picked if the request asked for a little less or more.
+    pub sensitivity: &'a [Sensitivity],
+    /// Dollars for a GPU hour.
+    pub price: Option<GpuPrice>,
     /// What the user should know.
     pub warnings: &'a [String],
     /// How long it took.
@@ -55,6 +64,11 @@ pub struct Record<'a, R: Serialize> {
     chosen_backend: &'static str,
     backends: Vec<BackendRecord<'a>>,
     failed_curve_points: &'a [FailedPoint],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runner_up: Option<&'a RunnerUp>,
+    sensitivity: &'a [Sensitivity],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gpu_hour_price_usd: Option<GpuPrice>,
     warnings: &'a [String],
     timings: &'a Timings,
 }
@@ -110,6 +124,9 @@ impl<'a, R: Serialize> Record<'a, R> {
                 .map_or("", |study| study.backend.name()),
             backends: input.studies.iter().map(BackendRecord::of).collect(),
             failed_curve_points: input.failed_points,
+            runner_up: input.runner_up,
+            sensitivity: input.sensitivity,
+            gpu_hour_price_usd: input.price,
             warnings: input.warnings,
             timings: input.timings,
         }

@@ -9,6 +9,7 @@ use dgdr_types::contract::defaults;
 
 use crate::estimate::EstimatePoint;
 use crate::kernel_tables::KernelTableArgs;
+use crate::pipeline::price::GpuPrice;
 use crate::probe::KvTransfer;
 
 /// Finds how a large language model should be served on a GPU cluster.
@@ -123,6 +124,9 @@ pub struct ProfileArgs {
     /// Draw no pictures.
     #[arg(long)]
     pub no_plots: bool,
+    /// Dollars for one hour of one GPU; without it costs are told in GPU hours.
+    #[arg(long, value_name = "USD")]
+    pub gpu_hour_price: Option<GpuPrice>,
     /// Fail with exit code 4 when the SLA is not met.
     #[arg(long)]
     pub strict_sla: bool,

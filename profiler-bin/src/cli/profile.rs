@@ -74,6 +74,7 @@ fn options(arguments: &ProfileArgs) -> ProfileOptions {
         } else {
             UnmetSla::TakeClosest
         },
+        price: arguments.gpu_hour_price,
         granularity: Granularity {
             prefill: arguments.prefill_interpolation_granularity,
             decode: arguments.decode_interpolation_granularity,

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use dgdr_sweep_planner::{Granularity, SearchSpace};
 
+use super::price::GpuPrice;
 use crate::kernel_tables::KernelTables;
 use crate::probe::KvTransfer;
 
 /// Whether pictures are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pictures {
-    /// All six.
+    /// All of them.
     Draw,
     /// None.
     Skip,
@@ -38,6 +39,8 @@ pub struct ProfileOptions {
     pub pictures: Pictures,
     /// What happens when the SLA cannot be met.
     pub unmet_sla: UnmetSla,
+    /// Dollars for a GPU hour; none where nobody said it.
+    pub price: Option<GpuPrice>,
     /// Points of the curves.
     pub granularity: Granularity,
     /// Which mappings are tried.

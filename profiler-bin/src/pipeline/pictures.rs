@@ -1,4 +1,4 @@
-//! The six pictures of a run, from its study and curves.
+//! The pictures of a run, from its comparison and curves.
 
 use dgdr_interpolation::DecodePlace;
 use dgdr_perf_model::ParallelMapping;
@@ -6,19 +6,25 @@ use dgdr_sweep_planner::{Answer, Configuration, Goal, Layout, Measured, Point, Q
 use dgdr_units::{Fraction, real};
 use rayon::prelude::*;
 
+use super::comparison::Comparison;
 use super::curves::Curves;
+use super::fronts::FrontInput;
+use super::price::GpuPrice;
 use super::question::Question;
+use super::runner_up::RunnerUp;
 use super::study::Study;
 use crate::error::ProfilerError;
 use crate::plots::{
     DecodeCandidate, DecodeLoad, DecodePerformance, DecodePick, DecodePicture, Drawing, PrefillCandidate,
-    PrefillPerformance, PrefillPicture, Subject, decode_itl, decode_performance, decode_throughput,
-    prefill_performance, prefill_throughput, prefill_ttft,
+    PrefillPerformance, PrefillPicture, Subject, cost_sla, decode_itl, decode_performance, decode_throughput,
+    pareto, prefill_performance, prefill_throughput, prefill_ttft,
 };
 
 /// A picture's file names: the guide spells one of them in its own way, so both spellings are written.
 type Names = &'static [&'static str];
 
+const PARETO: Names = &["pareto.png"];
+const COST: Names = &["cost_sla.png"];
 const PREFILL_PERFORMANCE: Names = &["prefill_performance.png"];
 const DECODE_PERFORMANCE: Names = &["decode_performance.png"];
 const PREFILL_TTFT: Names = &["selected_prefill_interpolation/prefill_ttft_interpolation.png"];
@@ -43,22 +49,26 @@ pub struct Picture {
 pub struct PictureInput<'a> {
     /// The question.
     pub question: &'a Question,
-    /// The study that won.
-    pub study: &'a Study,
+    /// All engines that were compared.
+    pub comparison: &'a Comparison,
     /// What was picked.
     pub pick: &'a Configuration,
+    /// What came second.
+    pub runner_up: Option<&'a RunnerUp>,
     /// The picked engines in depth.
     pub curves: &'a Curves,
+    /// Dollars for a GPU hour.
+    pub price: Option<GpuPrice>,
 }
 
-/// Draws all six.
+/// Draws all eight.
 ///
 /// # Errors
 /// [`ProfilerError::Plot`] when a picture cannot be encoded.
 pub fn draw(input: PictureInput<'_>) -> Result<Vec<Picture>, ProfilerError> {
     let subject = Subject {
         model: input.question.model.name.clone(),
-        backend: input.study.backend.name().to_owned(),
+        backend: input.study().backend.name().to_owned(),
         system: input.question.hardware.system.name.to_owned(),
     };
     let prefill_name = short(input.curves.prefill_mapping);
@@ -80,13 +90,22 @@ pub fn draw(input: PictureInput<'_>) -> Result<Vec<Picture>, ProfilerError> {
         itl_limit_ms: limits.itl_ms,
         pick: input.decode_place(),
     };
-    let drawings: [(Names, &(dyn Fn() -> Drawing + Sync)); 6] = [
+    let fronts = FrontInput {
+        question: input.question,
+        comparison: input.comparison,
+        runner_up: input.runner_up,
+        price: input.price,
+    }
+    .fronts();
+    let drawings: [(Names, &(dyn Fn() -> Drawing + Sync)); 8] = [
         (DECODE_ITL, &|| decode_itl(&decode)),
         (DECODE_THROUGHPUT, &|| decode_throughput(&decode)),
         (PREFILL_PERFORMANCE, &|| prefill_performance(&prefill_mappings)),
         (DECODE_PERFORMANCE, &|| decode_performance(&decode_mappings)),
         (PREFILL_TTFT, &|| prefill_ttft(&prefill)),
         (PREFILL_THROUGHPUT, &|| prefill_throughput(&prefill)),
+        (PARETO, &|| pareto(&fronts)),
+        (COST, &|| cost_sla(&fronts)),
     ];
     drawings
         .into_par_iter()
@@ -112,6 +131,11 @@ fn short(mapping: ParallelMapping) -> String {
 }
 
 impl PictureInput<'_> {
+    /// The study that won.
+    fn study(&self) -> &Study {
+        self.comparison.winner()
+    }
+
     fn limits(&self) -> LatencyLimits {
         match self.question.goal {
             Goal::Sla(Sla::TokenLatency { ttft, itl }) => LatencyLimits {
@@ -128,11 +152,11 @@ impl PictureInput<'_> {
     /// TTFT of each mapping as the SLA judges it, by the role that was picked.
     fn prefill_mappings(&self, subject: &Subject) -> PrefillPerformance {
         let isl = self.question.workload.isl();
-        let factors = &self.study.problem.corrections;
+        let factors = &self.study().problem.corrections;
         let is_split = self.pick.layout.is_disaggregated();
         let mut candidates: Vec<PrefillCandidate> = Vec::new();
         let mut pick = None;
-        for (query, answer) in self.study.measurements.iter() {
+        for (query, answer) in self.study().measurements.iter() {
             let ttft_ms = match (query.point, answer) {
                 (Point::Prefill { batch: 1 }, Ok(Measured::Prefill { ttft, kv_transfer })) if is_split => {
                     ttft.value.get() * factors.prefill_latency * factors.ttft_queue + kv_transfer.get()
@@ -171,7 +195,7 @@ impl PictureInput<'_> {
         let picked = self.picked_load();
         let mut candidates: Vec<DecodeCandidate> = Vec::new();
         let mut pick = None;
-        for (query, answer) in self.study.measurements.iter() {
+        for (query, answer) in self.study().measurements.iter() {
             let Some((point, load)) = self.load(*query, answer) else {
                 continue;
             };
@@ -211,7 +235,7 @@ impl PictureInput<'_> {
         let gpus = f64::from(query.mapping.gpus().get());
         match (query.point, answer, self.picked_load()) {
             (Point::Decode { batch }, Ok(Measured::Decode { itl }), Point::Decode { .. }) => {
-                let itl_ms = itl.value.get() * self.study.problem.corrections.decode_latency;
+                let itl_ms = itl.value.get() * self.study().problem.corrections.decode_latency;
                 let in_flight = u64::from(batch * copies);
                 let throughput_per_gpu = f64::from(batch * copies) * 1000.0 / itl_ms / gpus;
                 Some((

@@ -14,6 +14,8 @@ use super::options::{Pictures, ProfileOptions, UnmetSla};
 use super::pictures::{PictureInput, draw};
 use super::question::Question;
 use super::request::{engine_tables, question};
+use super::runner_up::runner_up;
+use super::sensitivity::{Sensitivity, sensitivity};
 use super::stage::{Notices, Stage, Stopwatch};
 use crate::artifacts::{
     DEPLOYMENT_FILE, OutputDirectory, PARETO_FILE, RECORD_FILE, Record, RecordInput, RunLog, StatusFile,
@@ -30,6 +32,8 @@ pub struct Finished {
     pub question: Question,
     /// All engines that were compared.
     pub comparison: Comparison,
+    /// What would be picked if the request asked for a little less or more.
+    pub sensitivity: Vec<Sensitivity>,
     /// How long each step took.
     pub timings: Timings,
 }
@@ -122,6 +126,14 @@ async fn steps(
     )
     .await?;
     watch.lap("curves");
+    let sensitivity = sensitivity(
+        &question,
+        &comparison.studies[chosen],
+        &mut comparison.probes[chosen],
+    )
+    .await?;
+    let runner_up = runner_up(&comparison);
+    watch.lap("sensitivity");
 
     stage.enter(ProfilingPhase::GeneratingDgd)?;
     let study = &comparison.studies[chosen];
@@ -143,9 +155,11 @@ async fn steps(
             stage,
             PictureInput {
                 question: &question,
-                study,
+                comparison: &comparison,
                 pick: &pick,
+                runner_up: runner_up.as_ref(),
                 curves: &curves,
+                price: options.price,
             },
         )?;
     }
@@ -157,6 +171,9 @@ async fn steps(
         studies: &comparison.studies,
         chosen,
         failed_points: &curves.failed,
+        runner_up: runner_up.as_ref(),
+        sensitivity: &sensitivity,
+        price: options.price,
         warnings: &notices.0,
         timings: &watch.timings,
     })
@@ -168,6 +185,7 @@ async fn steps(
     Ok(Finished {
         question,
         comparison,
+        sensitivity,
         timings: watch.timings,
     })
 }

@@ -3,7 +3,7 @@
 use super::Subject;
 use super::axis::{Axis, Tick};
 use super::canvas::{
-    Anchor, Area, Colour, Drawing, HEIGHT, Marker, Pen, Place, Run, Text, WIDTH, Weight, pixels,
+    Anchor, Area, Colour, Dash, Drawing, HEIGHT, Marker, Pen, Place, Run, Shape, Text, WIDTH, Weight, pixels,
 };
 use super::font::Font;
 use super::palette::{FAINT, GRID, INK, LIMIT, Look, PAPER};
@@ -63,6 +63,12 @@ pub(super) enum Sample {
     Dot,
     /// The mark of a pick.
     Pick,
+    /// The mark of what came second.
+    Second,
+    /// A marker that is not filled.
+    Hollow(Shape),
+    /// Words alone.
+    Nothing,
 }
 
 /// A line of the legend.
@@ -211,10 +217,24 @@ impl Frame {
         self.drawing.marker(marker(at, look, radius));
     }
 
-    /// The ring around the pick.
+    /// A marker that is not filled at a pair of values.
+    pub(super) fn hollow(&mut self, [x, y]: [f64; 2], look: Look, radius: f32) {
+        let at = self.place(x, y);
+        self.drawing.marker(hollow(at, look, radius));
+    }
+
+    /// The ring around the pick, with a halo so that it is seen on dark ground too.
     pub(super) fn pick(&mut self, [x, y]: [f64; 2]) {
         let at = self.place(x, y);
-        self.drawing.marker(pick_ring(at));
+        for ring in pick_rings(at, 12.0) {
+            self.drawing.marker(ring);
+        }
+    }
+
+    /// The thin ring around what came second.
+    pub(super) fn second(&mut self, [x, y]: [f64; 2]) {
+        let at = self.place(x, y);
+        self.drawing.marker(second_ring(at, 12.0));
     }
 
     /// A label on a plate of paper, so that lines below it do not run through it. Gives the area it takes.
@@ -250,7 +270,7 @@ impl Frame {
 pub(super) const LIMIT_PEN: Pen = Pen {
     colour: LIMIT,
     width: 2.0,
-    dash: super::canvas::Dash::Dashed,
+    dash: Dash::Dashed,
 };
 
 /// Whether a limit is near enough to the data to be drawn: further away it would squeeze them to a line.
@@ -287,7 +307,7 @@ pub(super) fn marker(at: Place, look: Look, radius: f32) -> Marker {
 
 /// A measured point on a heat map.
 pub(super) fn dot(at: Place) -> Marker {
-    let shape = super::canvas::Shape::Disc;
+    let shape = Shape::Disc;
     Marker {
         at,
         shape,
@@ -297,14 +317,35 @@ pub(super) fn dot(at: Place) -> Marker {
     }
 }
 
-fn pick_ring(at: Place) -> Marker {
+fn hollow(at: Place, look: Look, radius: f32) -> Marker {
     Marker {
         at,
-        shape: super::canvas::Shape::Ring,
-        radius: 12.0,
-        fill: PAPER.with_opacity(0),
-        rim: Pen::solid(INK, 2.5),
+        shape: look.shape,
+        radius,
+        fill: PAPER,
+        rim: Pen::solid(look.colour, 1.4),
     }
+}
+
+fn ring(at: Place, radius: f32, rim: Pen) -> Marker {
+    Marker {
+        at,
+        shape: Shape::Ring,
+        radius,
+        fill: PAPER.with_opacity(0),
+        rim,
+    }
+}
+
+fn pick_rings(at: Place, radius: f32) -> [Marker; 2] {
+    [
+        ring(at, radius, Pen::solid(PAPER, 5.0)),
+        ring(at, radius, Pen::solid(INK, 2.5)),
+    ]
+}
+
+fn second_ring(at: Place, radius: f32) -> Marker {
+    ring(at, radius, Pen::solid(INK, 1.2))
 }
 
 fn text(words: &str, at: Place, anchor: Anchor, colour: Colour) -> Text {
@@ -427,10 +468,21 @@ fn legend_entry(drawing: &mut Drawing, entry: &Entry, at: Place) {
             drawing.marker(marker(middle, look, 5.0));
         }
         Sample::Dot => drawing.marker(dot(middle)),
-        Sample::Pick => drawing.marker(Marker {
-            radius: 8.0,
-            ..pick_ring(middle)
-        }),
+        Sample::Pick => {
+            for ring in pick_rings(middle, 8.0) {
+                drawing.marker(ring);
+            }
+        }
+        Sample::Second => drawing.marker(second_ring(middle, 8.0)),
+        Sample::Hollow(shape) => {
+            let look = Look {
+                colour: FAINT,
+                shape,
+                dash: Dash::Solid,
+            };
+            drawing.marker(hollow(middle, look, 5.0));
+        }
+        Sample::Nothing => {}
     }
     let start = Place {
         x: at.x + SAMPLE + 8.0,

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::Subject;
 use super::axis::{Axis, Tick, count, short};
-use super::canvas::{Anchor, Area, Drawing, Place};
+use super::canvas::Drawing;
 use super::frame::{Entry, Frame, Grid, Heading, LIMIT_PEN, Legend, Sample, Side, is_near, limit_entry};
+use super::labels::Labels;
 use super::palette::{Look, look};
 
 /// Distance of two kinds within a column, as a share of the distance of two columns.
@@ -156,62 +157,6 @@ impl<'a> Columns<'a> {
         let lanes = rivals.last().map_or(0.0, |last| nth(&rivals, last));
         let shift = LANE * (nth(&rivals, &kind(&candidate.mapping)) - lanes / 2.0);
         [nth(&self.sizes, &candidate.gpus) + shift, candidate.ttft_ms]
-    }
-}
-
-/// Labels beside points, none over another label or another point.
-struct Labels {
-    taken: Vec<Area>,
-}
-
-impl Labels {
-    fn new(frame: &Frame, points: impl IntoIterator<Item = [f64; 2]>) -> Self {
-        const HALF: f32 = 9.0;
-        let taken = points
-            .into_iter()
-            .map(|[x, y]| frame.place(x, y))
-            .map(|Place { x, y }| Area {
-                left: x - HALF,
-                right: x + HALF,
-                top: y - HALF,
-                bottom: y + HALF,
-            })
-            .collect();
-        Self { taken }
-    }
-
-    /// Puts a label at the first free place around a point, or leaves it out when there is none.
-    fn add(&mut self, frame: &mut Frame, [x, y]: [f64; 2], words: &str) {
-        let point = frame.place(x, y);
-        let spots = [
-            (17.0, 5.0, Anchor::Start),
-            (-17.0, 5.0, Anchor::End),
-            (0.0, -19.0, Anchor::Middle),
-            (0.0, 31.0, Anchor::Middle),
-            (14.0, -12.0, Anchor::Start),
-            (14.0, 22.0, Anchor::Start),
-            (-14.0, -12.0, Anchor::End),
-            (-14.0, 22.0, Anchor::End),
-        ];
-        let free = spots.into_iter().find(|(dx, dy, anchor)| {
-            let at = Place {
-                x: point.x + dx,
-                y: point.y + dy,
-            };
-            let area = frame.plate_area(words, at, *anchor);
-            area.left >= frame.area.left
-                && area.right <= frame.area.right
-                && area.top >= frame.area.top
-                && area.bottom <= frame.area.bottom
-                && !self.taken.iter().any(|taken| taken.overlaps(&area))
-        });
-        if let Some((dx, dy, anchor)) = free {
-            let at = Place {
-                x: point.x + dx,
-                y: point.y + dy,
-            };
-            self.taken.push(frame.plate(words, at, anchor));
-        }
     }
 }
 

@@ -79,6 +79,41 @@ fn decode_sample() -> DecodePerformance {
     }
 }
 
+fn fronts_sample() -> Fronts {
+    let point = |user_speed: f64, throughput: f64| FrontPoint {
+        user_speed,
+        throughput,
+        cost: Some(400.0 / throughput),
+        meets_sla: user_speed >= 50.0,
+    };
+    let front = |backend: &str, factor: f64| Front {
+        backend: backend.to_owned(),
+        points: [(120.0, 90.0), (90.0, 400.0), (55.0, 900.0), (30.0, 1200.0)]
+            .map(|(speed, throughput)| point(speed * factor, throughput))
+            .into(),
+    };
+    Fronts {
+        subject: subject(),
+        isl: 3000,
+        osl: 150,
+        fronts: vec![front("trtllm", 1.0), front("vllm", 0.95)],
+        sla: Some("TTFT ≤ 200 ms, ITL ≤ 20 ms".to_owned()),
+        least_user_speed: Some(50.0),
+        cost_label: "GPU hours per 1,000 requests at full load".to_owned(),
+        cost_unit: "GPU hours",
+        pick: Some(FrontPick {
+            front: 0,
+            point: point(55.0, 900.0),
+            words: "TP2, batch 56".to_owned(),
+        }),
+        runner_up: Some(FrontPick {
+            front: 1,
+            point: point(0.95 * 55.0, 900.0),
+            words: "prefill 4×TP1 + decode 1×TP4, batch 216".to_owned(),
+        }),
+    }
+}
+
 fn curve(points: &[(u64, f64)]) -> PrefillCurve {
     PrefillCurve::new(
         points
@@ -116,7 +151,7 @@ fn sample_surface() -> DecodeSurface {
     ])
 }
 
-/// All six pictures of one run.
+/// All pictures of one run.
 fn samples() -> Vec<(&'static str, Drawing)> {
     let subject = subject();
     let curve = curve(&[
@@ -153,6 +188,8 @@ fn samples() -> Vec<(&'static str, Drawing)> {
         ("prefill_throughput", prefill_throughput(&prefill)),
         ("decode_itl", decode_itl(&decode)),
         ("decode_throughput", decode_throughput(&decode)),
+        ("pareto", pareto(&fronts_sample())),
+        ("cost_sla", cost_sla(&fronts_sample())),
     ]
 }
 
@@ -321,6 +358,13 @@ fn nothing_measured_still_gives_a_picture() {
         ..decode_sample()
     };
     assert!(decode_performance(&no_limit).png().is_ok());
+    let nothing = Fronts {
+        fronts: vec![],
+        sla: None,
+        least_user_speed: None,
+        ..fronts_sample()
+    };
+    assert!(pareto(&nothing).png().is_ok() && cost_sla(&nothing).png().is_ok());
     let one_context = surface(&[(1000.0, &[0.1, 0.9])]);
     let subject = subject();
     let picture = DecodePicture {
@@ -367,5 +411,36 @@ proptest! {
             ..decode_sample()
         };
         prop_assert!(decode_performance(&decode).png().is_ok());
+        let points: Vec<FrontPoint> = numbers.iter().map(|(user_speed, throughput, cost)| FrontPoint {
+            user_speed: *user_speed, throughput: *throughput, cost: Some(f64::from(*cost)), meets_sla: cost % 2 == 0,
+        }).collect();
+        let pick = pick.and_then(|index| points.get(index)).map(|point| FrontPick {
+            front: 0, point: *point, words: "tp1".to_owned(),
+        });
+        let fronts = Fronts {
+            fronts: vec![Front { backend: String::new(), points }], least_user_speed: limit, pick, ..fronts_sample()
+        };
+        prop_assert!(pareto(&fronts).png().is_ok() && cost_sla(&fronts).png().is_ok());
     }
+}
+
+#[test]
+fn what_misses_the_sla_is_hollow_and_pick_and_runner_up_are_named() {
+    let drawing = pareto(&fronts_sample());
+    let hollow = |mark: &Mark| matches!(mark, Mark::Marker(marker) if marker.fill == super::palette::PAPER && marker.shape != Shape::Ring);
+    // One of each engine, and one in the legend.
+    assert_eq!(drawing.marks.iter().filter(|mark| hollow(mark)).count(), 3);
+    let words: Vec<&str> = texts(&drawing).map(|text| text.words.as_str()).collect();
+    assert!(
+        words.contains(&"picked: trtllm TP2, batch 56: 900 tok/s/GPU"),
+        "{words:?}"
+    );
+    let second = "runner-up: vllm prefill 4×TP1 + decode 1×TP4, batch 216: 900 tok/s/GPU";
+    assert!(words.contains(&second), "{words:?}");
+    let cost = cost_sla(&fronts_sample());
+    let words: Vec<&str> = texts(&cost).map(|text| text.words.as_str()).collect();
+    assert!(
+        words.contains(&"picked: trtllm TP2, batch 56: 0.44 GPU hours"),
+        "{words:?}"
+    );
 }

@@ -84,11 +84,11 @@ impl Summary<'_> {
     fn verdict(&self, f: &mut fmt::Formatter<'_>, winner: &Study) -> fmt::Result {
         let pick = match &winner.decision.outcome {
             Outcome::Met(pick) => {
-                writeln!(f, "\nPicked: {}", name(pick))?;
+                writeln!(f, "\nPicked: {}", label(pick))?;
                 pick
             }
             Outcome::Closest(closest) => {
-                writeln!(f, "\nThe SLA is NOT met. Closest: {}", name(&closest.pick))?;
+                writeln!(f, "\nThe SLA is NOT met. Closest: {}", label(&closest.pick))?;
                 writeln!(f, "  binding: {}", closest.binding)?;
                 for gap in &closest.also_missed {
                     writeln!(f, "  also: {gap}")?;
@@ -201,7 +201,7 @@ impl Summary<'_> {
             ];
             match study.decision.outcome.configuration() {
                 Some(pick) => row.extend([
-                    name(pick),
+                    label(pick),
                     format!("{:.1}", pick.performance.ttft.get()),
                     format!("{:.2}", pick.performance.itl.get()),
                     format!("{:.1}", pick.performance.tokens_per_s_per_gpu_cluster.get()),
@@ -264,7 +264,7 @@ fn by_reason(rejected: &[Rejected]) -> Vec<(String, Vec<String>)> {
 }
 
 /// A configuration in one phrase.
-fn name(configuration: &Configuration) -> String {
+pub fn label(configuration: &Configuration) -> String {
     let mode = if configuration.layout.is_disaggregated() {
         "disaggregated"
     } else {

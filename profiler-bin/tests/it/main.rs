@@ -5,4 +5,5 @@ mod bad_input;
 mod commands;
 mod profile;
 mod run;
+mod sensitivity;
 mod tables;

@@ -7,11 +7,13 @@ use serde_json::Value;
 use crate::run::{Sandbox, files, request, stderr, stdout};
 
 /// Every file of a finished run.
-const FILES: [&str; 16] = [
+const FILES: [&str; 18] = [
+    "cost_sla.png",
     "decode_performance.png",
     "decode_raw_data.json",
     "final_config.yaml",
     "pareto.csv",
+    "pareto.png",
     "prefill_performance.png",
     "prefill_raw_data.json",
     "profile.json",
