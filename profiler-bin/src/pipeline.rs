@@ -12,6 +12,7 @@ pub mod price;
 pub mod profile;
 pub mod question;
 pub mod request;
+mod results;
 pub mod runner_up;
 pub mod sensitivity;
 mod stage;

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use dgdr_sweep_planner::Granularity;
+use dgdr_sweep_planner::{Granularity, Outcome};
 use dgdr_types::{ResolvedRequest, apply_set, parse_request, resolve};
 
 use super::args::ProfileArgs;
@@ -17,7 +17,7 @@ use crate::pipeline::options::{Pictures, ProfileOptions, UnmetSla};
 use crate::pipeline::profile::{Run, profile};
 use crate::pipeline::request::dry_run;
 use crate::progress::Progress;
-use crate::report::summary;
+use crate::report::{headroom, summary};
 
 /// Configurations of each way of serving that the terminal lists.
 const LISTED: usize = 5;
@@ -51,6 +51,15 @@ pub(super) fn run(arguments: &ProfileArgs, printer: Printer) -> Result<ExitStatu
     };
     let finished = block_on(profile(run))??;
     printer.note(summary(&finished.question, &finished.comparison, LISTED));
+    let outcome = &finished.comparison.winner().decision.outcome;
+    if let Some(pick) = outcome.configuration() {
+        let now = pick.performance.tokens_per_s_per_gpu.get();
+        let met = matches!(outcome, Outcome::Met(_));
+        let line = headroom(&finished.sensitivity, now, met).to_string();
+        if !line.is_empty() {
+            printer.note(line);
+        }
+    }
     printer.note(format_args!("Results are in {}", directory.path().display()));
     for (step, duration) in &finished.timings.steps {
         printer.detail(format_args!("{step}: {duration:.1} ms"));

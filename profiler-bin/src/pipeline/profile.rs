@@ -6,21 +6,18 @@ use dgdr_types::ResolvedRequest;
 use dgdr_types::spec::ProfilingPhase;
 
 use super::comparison::{Comparison, simulate};
-use super::curve_files::{curve_files, write_curves};
+use super::curve_files::curve_files;
 use super::curves::{CurveRequest, measure};
 use super::deployment::{DeploymentInput, Planned, plan};
 use super::limits::Limits;
-use super::options::{Pictures, ProfileOptions, UnmetSla};
-use super::pictures::{PictureInput, draw};
+use super::options::{ProfileOptions, UnmetSla};
 use super::question::Question;
 use super::request::{engine_tables, question};
+use super::results::Results;
 use super::runner_up::runner_up;
 use super::sensitivity::{Sensitivity, sensitivity};
 use super::stage::{Notices, Stage, Stopwatch};
-use crate::artifacts::{
-    DEPLOYMENT_FILE, OutputDirectory, PARETO_FILE, RECORD_FILE, Record, RecordInput, RunLog, StatusFile,
-    Timings, pareto_csv,
-};
+use crate::artifacts::{OutputDirectory, RunLog, StatusFile, Timings};
 use crate::error::ProfilerError;
 use crate::hardware::Origin;
 use crate::progress::Progress;
@@ -149,37 +146,22 @@ async fn steps(
     };
     let planned = plan(input, &mut comparison.probes[chosen]).await?;
     let deployment = deployment(planned, stage.log, &mut notices)?;
-    write_curves(stage, &curves, &curve_files)?;
-    if options.pictures == Pictures::Draw {
-        write_pictures(
-            stage,
-            PictureInput {
-                question: &question,
-                comparison: &comparison,
-                pick: &pick,
-                runner_up: runner_up.as_ref(),
-                curves: &curves,
-                price: options.price,
-            },
-        )?;
-    }
-    write_pareto(stage, &comparison)?;
-    watch.lap("render");
-    let record = Record::new(&RecordInput {
+    let results = Results {
         request,
+        options,
         question: &question,
-        studies: &comparison.studies,
-        chosen,
-        failed_points: &curves.failed,
+        comparison: &comparison,
+        pick: &pick,
         runner_up: runner_up.as_ref(),
         sensitivity: &sensitivity,
-        price: options.price,
+        curves: &curves,
+        curve_files: &curve_files,
+        deployment: &deployment,
         warnings: &notices.0,
-        timings: &watch.timings,
-    })
-    .to_json()?;
-    stage.write(RECORD_FILE, &record)?;
-    stage.write(DEPLOYMENT_FILE, deployment.as_bytes())?;
+    };
+    results.write_data(stage)?;
+    watch.lap("render");
+    results.write_record(stage, &watch.timings)?;
     watch.lap("record");
     stage.enter(ProfilingPhase::Done)?;
     Ok(Finished {
@@ -196,25 +178,6 @@ fn deployment(planned: Planned, log: &mut RunLog, notices: &mut Notices) -> Resu
         notices.warn(log, warning);
     }
     Ok(to_yaml(&render(&planned.plan)?)?)
-}
-
-/// All pictures under all their names.
-fn write_pictures(stage: &Stage<'_, '_>, input: PictureInput<'_>) -> Result<(), ProfilerError> {
-    for picture in draw(input)? {
-        for name in picture.names {
-            stage.write(name, &picture.png)?;
-        }
-    }
-    Ok(())
-}
-
-/// The fronts of all engines.
-fn write_pareto(stage: &Stage<'_, '_>, comparison: &Comparison) -> Result<(), ProfilerError> {
-    let fronts = pareto_csv(&comparison.studies).map_err(|error| ProfilerError::Encode {
-        what: PARETO_FILE,
-        problem: error.to_string(),
-    })?;
-    stage.write(PARETO_FILE, &fronts)
 }
 
 /// The request with model and hardware found, and what it cannot have said plainly.
