@@ -1,95 +1,18 @@
 //! The planner's settings: what the user wishes, in the planner's own words, and what the pick decides.
 //!
-//! Source of the names: `PlannerConfig` of ai-dynamo 1.6.1, which ignores names that it does not know.
+//! Source of the names: `PlannerConfig` of ai-dynamo 1.6.1, which ignores names that it does not know. What it would
+//! refuse never gets here: `dgdr_types::resolve` reports it.
 
 use std::collections::BTreeMap;
 
 use dgdr_perf_model::Backend;
 use dgdr_types::PlannerSettings;
+use dgdr_types::planner_settings::{OLDER_PREDICTOR, conflicts, current_name, find, flag};
 use dgdr_units::{Gpus, Milliseconds};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::config_maps::PROFILE_DIRECTORY;
 use super::plan::PlanLayout;
-
-/// Every name that the planner knows.
-const KNOWN: [&str; 63] = [
-    "advisory",
-    "aic_interpolation",
-    "ais_perf_model",
-    "backend",
-    "control_api_port",
-    "decode_engine_num_gpu",
-    "decode_min_endpoint",
-    "decode_scale_down_kv_rate",
-    "decode_scale_up_kv_rate",
-    "enable_load_scaling",
-    "enable_power_awareness",
-    "enable_throughput_scaling",
-    "environment",
-    "fpm_sample_bucket_size",
-    "global_planner_namespace",
-    "itl_ms",
-    "kalman_min_points",
-    "kalman_q_level",
-    "kalman_q_trend",
-    "kalman_r",
-    "live_dashboard_port",
-    "load_adjustment_interval_seconds",
-    "load_min_observations",
-    "load_predictor",
-    "load_predictor_log1p",
-    "load_predictor_warmup_trace",
-    "load_scaling_down_sensitivity",
-    "log_dir",
-    "max_gpu_budget",
-    "max_num_fpm_samples",
-    "max_throughput_scaling_replicas",
-    "metric_pulling_prometheus_ca_bundle",
-    "metric_pulling_prometheus_endpoint",
-    "metric_pulling_prometheus_extra_query_params",
-    "metric_pulling_prometheus_request_timeout_seconds",
-    "metric_pulling_prometheus_ssl_verify",
-    "metric_pulling_prometheus_token",
-    "metric_pulling_prometheus_token_file",
-    "metric_reporting_prometheus_port",
-    "min_endpoint",
-    "min_gpu_budget",
-    "mode",
-    "model_name",
-    "namespace",
-    "optimization_target",
-    "plugin_registration",
-    "pre_deployment_sweeping_mode",
-    "prefill_engine_num_gpu",
-    "prefill_min_endpoint",
-    "prefill_scale_down_queue_tokens",
-    "prefill_scale_up_queue_tokens",
-    "profile_results_dir",
-    "prophet_window_size",
-    "report_filename",
-    "report_interval_hours",
-    "report_output_dir",
-    "report_write_gzip_log",
-    "scheduling",
-    "speculative_nextn",
-    "throughput_adjustment_interval_seconds",
-    "throughput_metrics_source",
-    "total_gpu_power_limit",
-    "ttft_ms",
-];
-
-/// Older and shorter names, after a `planner_` prefix is taken off.
-const RENAMED: [(&str, &str); 5] = [
-    ("adjustment_interval", "throughput_adjustment_interval_seconds"),
-    ("itl", "itl_ms"),
-    ("load_adjustment_interval", "load_adjustment_interval_seconds"),
-    (
-        "throughput_adjustment_interval",
-        "throughput_adjustment_interval_seconds",
-    ),
-    ("ttft", "ttft_ms"),
-];
 
 /// A setting that the planner stops at.
 const REFUSED: &str = "aic_perf_model";
@@ -136,6 +59,7 @@ pub struct PlannerConfig {
 pub fn planner_settings(input: PlannerInput<'_>) -> PlannerConfig {
     let mut config = translate(input.wishes);
     set_mode(&mut config, input.layout);
+    set_target(&mut config, input.targets);
     let settings = &mut config.settings;
     let mut default = |name: &str, value: Value| {
         settings.entry(name.to_owned()).or_insert(value);
@@ -146,13 +70,6 @@ pub fn planner_settings(input: PlannerInput<'_>) -> PlannerConfig {
     if let Some(targets) = input.targets {
         default("ttft_ms", targets.ttft.get().into());
         default("itl_ms", targets.itl.get().into());
-        if settings.get("optimization_target") != Some(&Value::from("sla")) {
-            config.warnings.push(
-                "spec.features.planner.optimization_target: the planner scales to the targets of spec.sla only where \
-                 this is \"sla\""
-                    .to_owned(),
-            );
-        }
     }
     let engines: &[_] = match input.layout {
         PlanLayout::Aggregated { worker } => &[("decode_engine_num_gpu", worker)],
@@ -165,7 +82,43 @@ pub fn planner_settings(input: PlannerInput<'_>) -> PlannerConfig {
         decide(&mut config, name, worker.mapping.gpus().get().into());
     }
     decide(&mut config, "profile_results_dir", PROFILE_DIRECTORY.into());
+    let decided: Map<String, Value> = config.settings.clone().into_iter().collect();
+    for conflict in conflicts(&decided) {
+        config.warnings.push(format!(
+            "spec.features.planner.{}: beside what was picked, {}; the planner stops at start: {}",
+            conflict.setting, conflict.problem, conflict.fix
+        ));
+    }
     config
+}
+
+/// Who states latencies expects that they are kept, but the planner's own aim is throughput, for which it ignores
+/// latencies and switches its scaling by throughput off.
+fn set_target(config: &mut PlannerConfig, targets: Option<LatencyTargets>) {
+    let settings = &config.settings;
+    let switch = |name: &str| settings.get(name).and_then(flag);
+    let stated = ["ttft_ms", "itl_ms"];
+    let is_wished = targets.is_some()
+        || stated.iter().any(|name| settings.contains_key(*name))
+        || switch("enable_throughput_scaling") == Some(true);
+    let is_possible =
+        switch("enable_throughput_scaling") != Some(false) || switch("enable_load_scaling") == Some(true);
+    match settings.get("optimization_target").and_then(Value::as_str) {
+        None if is_wished && is_possible => {
+            config.settings.insert("optimization_target".to_owned(), "sla".into());
+            config.warnings.push(
+                "spec.features.planner.optimization_target is not given, so \"sla\" is used: the planner keeps the \
+                 targets, with the curves of this run and the load that Prometheus reports; with its own default, \
+                 \"throughput\", it ignores them"
+                    .to_owned(),
+            );
+        }
+        Some(other) if other != "sla" && targets.is_some() => config.warnings.push(format!(
+            "spec.features.planner.optimization_target: with {other:?} the planner ignores the targets of spec.sla; \
+             \"sla\" keeps them"
+        )),
+        None | Some(_) => {}
+    }
 }
 
 /// The wishes in the planner's own words.
@@ -173,11 +126,7 @@ fn translate(wishes: &PlannerSettings) -> PlannerConfig {
     let mut settings = BTreeMap::new();
     let mut warnings = Vec::new();
     for (written, value) in &wishes.0 {
-        let bare = written.strip_prefix("planner_").unwrap_or(written);
-        let name = RENAMED
-            .iter()
-            .find(|(older, _)| *older == bare)
-            .map_or(bare, |(_, newer)| newer);
+        let name = current_name(written);
         let path = format!("spec.features.planner.{written}");
         if name == REFUSED {
             warnings.push(format!(
@@ -194,17 +143,18 @@ fn translate(wishes: &PlannerSettings) -> PlannerConfig {
                 "{path} is an older name of {name}, under which it is passed on"
             ));
         }
-        if KNOWN.binary_search(&name).is_err() {
+        if find(name).is_none() {
             warnings.push(format!(
                 "{path}: the planner knows no such setting and ignores it"
             ));
         }
         let mut value = value.clone();
-        if name == "load_predictor" && value == "linear" {
+        let (older, newer) = OLDER_PREDICTOR;
+        if name == "load_predictor" && value == older {
             warnings.push(format!(
-                "{path}: the planner has no predictor \"linear\", so \"arima\" is used, which follows trends too"
+                "{path}: the planner has no predictor {older:?}, so {newer:?} is used, which follows trends too"
             ));
-            value = "arima".into();
+            value = newer.into();
         }
         settings.insert(name.to_owned(), value);
     }
@@ -229,16 +179,34 @@ fn set_mode(config: &mut PlannerConfig, layout: &PlanLayout) {
         PlanLayout::Disaggregated { .. } => &["disagg", "prefill", "decode"],
     };
     let wish = config.settings.get("mode").and_then(Value::as_str);
-    if wish.is_some_and(|wish| fitting.contains(&wish)) {
-        return;
-    }
-    let mode = fitting[0];
-    if let Some(wish) = config.settings.get("mode") {
+    let mode = fitting
+        .iter()
+        .find(|mode| wish == Some(mode))
+        .unwrap_or(&fitting[0]);
+    if let Some(wish) = wish.filter(|wish| wish != mode) {
         config.warnings.push(format!(
-            "spec.features.planner.mode: {wish} does not fit the workers of the pick, so \"{mode}\" is used"
+            "spec.features.planner.mode: {wish:?} does not fit the workers of the pick, so {mode:?} is used"
         ));
     }
-    config.settings.insert("mode".to_owned(), mode.into());
+    config.settings.insert("mode".to_owned(), (*mode).into());
+    let foreign: &[&str] = match *mode {
+        "prefill" => &["decode_min_endpoint"],
+        "decode" => &["prefill_min_endpoint"],
+        "agg" => &["prefill_min_endpoint", "decode_min_endpoint"],
+        _ => &[],
+    };
+    for name in foreign {
+        if config
+            .settings
+            .remove(*name)
+            .is_some_and(|value| !value.is_null())
+        {
+            config.warnings.push(format!(
+                "spec.features.planner.{name}: with mode {mode:?} the planner refuses to start with it, so it is left \
+                 out: use min_endpoint"
+            ));
+        }
+    }
 }
 
 /// Which workers are scaled: `agg`, `disagg`, `prefill` or `decode`.
@@ -248,7 +216,7 @@ pub(super) fn scaled_mode(settings: &BTreeMap<String, Value>) -> &str {
 
 /// Whether the planner only tells what it would do.
 pub(super) fn is_advisory(settings: &BTreeMap<String, Value>) -> bool {
-    settings.get("advisory") == Some(&Value::Bool(true))
+    settings.get("advisory").and_then(flag) == Some(true)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod gpu_sku;
 mod image;
 pub mod names;
 mod parse;
+pub mod planner_settings;
 mod print;
 mod resolve;
 mod resolved;

@@ -4,7 +4,7 @@ use dgdr_types::PlannerSettings;
 use dgdr_units::{Fraction, Gpus, Milliseconds};
 use serde_json::{Value, json};
 
-use super::{KNOWN, LatencyTargets, PlannerConfig, PlannerInput, RENAMED, planner_settings};
+use super::{LatencyTargets, PlannerConfig, PlannerInput, planner_settings};
 use crate::plan::{PlanLayout, TokenExchange, WorkerPlan};
 
 fn worker(width: u32) -> WorkerPlan {
@@ -45,15 +45,6 @@ fn pair() -> PlanLayout {
     PlanLayout::Disaggregated {
         prefill: worker(2),
         decode: worker(4),
-    }
-}
-
-#[test]
-fn names_are_sorted_and_every_newer_name_is_known() {
-    assert!(KNOWN.is_sorted());
-    for (older, newer) in RENAMED {
-        assert!(KNOWN.binary_search(&older).is_err(), "{older}");
-        assert!(KNOWN.binary_search(&newer).is_ok(), "{newer}");
     }
 }
 
@@ -132,4 +123,59 @@ fn settings_that_would_be_lost_or_stop_the_planner_are_named() {
     assert_eq!(doubtful.settings["min_endpoint"], 3);
     assert!(!doubtful.settings.contains_key("aic_perf_model"));
     insta::assert_snapshot!(doubtful.warnings.join("\n"));
+}
+
+#[test]
+fn stated_latencies_are_kept_unless_another_aim_is_given() {
+    let target = |wishes: Value| {
+        let filled = config(wishes, &pair());
+        (
+            filled.settings["optimization_target"].clone(),
+            filled.warnings.len(),
+        )
+    };
+    assert_eq!(target(json!({})), (json!("sla"), 1));
+    assert_eq!(
+        target(json!({"optimization_target": "latency"})),
+        (json!("latency"), 1)
+    );
+    let none = |wishes: Value| {
+        let Value::Object(wishes) = wishes else {
+            panic!("wishes are an object")
+        };
+        planner_settings(PlannerInput {
+            wishes: &PlannerSettings(wishes),
+            served_name: "m",
+            backend: Backend::Vllm,
+            layout: &pair(),
+            budget: Gpus::new(8),
+            targets: None,
+        })
+    };
+    assert!(!none(json!({})).settings.contains_key("optimization_target"));
+    assert_eq!(none(json!({})).warnings, Vec::<String>::new());
+    for wishes in [json!({"ttft": 100}), json!({"enable_throughput_scaling": true})] {
+        assert_eq!(none(wishes).settings["optimization_target"], "sla");
+    }
+    // Aiming at latencies needs one kind of scaling.
+    let off = none(json!({"ttft": 100, "enable_throughput_scaling": false}));
+    assert!(!off.settings.contains_key("optimization_target"));
+}
+
+#[test]
+fn minima_of_roles_that_are_not_deployed_are_left_out() {
+    let single = config(
+        json!({"prefill_min_endpoint": 2, "decode_min_endpoint": null, "min_endpoint": 3}),
+        &PlanLayout::Aggregated { worker: worker(8) },
+    );
+    assert!(!single.settings.contains_key("prefill_min_endpoint"));
+    assert!(!single.settings.contains_key("decode_min_endpoint"));
+    assert_eq!(single.settings["min_endpoint"], 3);
+    let named = |warning: &&String| warning.starts_with("spec.features.planner.prefill_min_endpoint: ");
+    assert_eq!(
+        single.warnings.iter().filter(named).count(),
+        1,
+        "{:?}",
+        single.warnings
+    );
 }
