@@ -20,7 +20,7 @@ impl Cubic {
     }
 
     /// Value at the share `u`, exact at 0 and 1.
-    fn at_share(&self, u: f64) -> f64 {
+    pub(crate) fn at_share(&self, u: f64) -> f64 {
         if u >= 1.0 {
             return self.values[1];
         }
@@ -28,17 +28,15 @@ impl Cubic {
         ((cubic * u + square) * u + linear) * u + constant
     }
 
-    /// Value at `x` inside the segment.
-    pub(crate) fn at(&self, x: f64) -> f64 {
-        self.at_share((x - self.start) / (self.end - self.start))
-    }
-
-    /// Derivative by the axis at `x` inside the segment.
-    pub(crate) fn slope_at(&self, x: f64) -> f64 {
-        let width = self.end - self.start;
-        let u = (x - self.start) / width;
-        let [cubic, square, linear, _] = self.coefficients();
-        ((3.0 * cubic * u + 2.0 * square) * u + linear) / width
+    /// The same as a polynomial, for many questions.
+    pub(crate) fn polynomial(&self) -> Polynomial {
+        let [y0, y1] = self.values;
+        Polynomial {
+            start: self.start,
+            per_width: (self.end - self.start).recip(),
+            coefficients: self.coefficients(),
+            bounds: [y0.min(y1), y0.max(y1)],
+        }
     }
 
     /// The largest `x` such that the segment is at or below `limit` from its start up to `x`; `None` when that is all
@@ -87,5 +85,35 @@ impl Cubic {
                 high = middle;
             }
         }
+    }
+}
+
+/// A cubic that stays between its ends, by its coefficients.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Polynomial {
+    start: f64,
+    per_width: f64,
+    /// Of the share of the width, highest power first.
+    coefficients: [f64; 4],
+    bounds: [f64; 2],
+}
+
+impl Polynomial {
+    /// Value at `x` inside the segment, exact at its start. Rounding may leave the bounds by the last digit; the law is
+    /// kept exactly.
+    pub(crate) fn at(&self, x: f64) -> f64 {
+        let u = (x - self.start) * self.per_width;
+        let [cubic, square, linear, constant] = self.coefficients;
+        let [low, high] = self.bounds;
+        (((cubic * u + square) * u + linear) * u + constant)
+            .max(low)
+            .min(high)
+    }
+
+    /// Derivative by the axis at `x` inside the segment.
+    pub(crate) fn slope_at(&self, x: f64) -> f64 {
+        let u = (x - self.start) * self.per_width;
+        let [cubic, square, linear, _] = self.coefficients;
+        ((3.0 * cubic * u + 2.0 * square) * u + linear) * self.per_width
     }
 }

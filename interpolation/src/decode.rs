@@ -4,13 +4,15 @@ use std::ops::RangeInclusive;
 
 use dgdr_units::{Fraction, Milliseconds, Tokens, TokensPerSecond, floor_count, real};
 
-use crate::leave_one_out::{KnotError, LeaveOneOut};
-use crate::prefill::positive;
+use crate::leave_one_out::LeaveOneOut;
+use crate::prefill::{above_zero, positive};
 use crate::{Axis, Beyond, Bound, BuildError, OutOfRange, QueryError, Reading, Source};
 
 mod rows;
+mod scattered;
+mod shape;
 
-use rows::{Quantity, Row, Span};
+use shape::{Quantity, Shape, Span, middle_context, region, same_context};
 
 /// One measured decode load.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,11 +43,41 @@ pub struct DecodePlace {
 /// long context already fills more of the cache, and the largest batch leaves another remainder). Between two rows the
 /// range of KV usage goes over from one to the other, and a place is compared with the places of both rows at the same
 /// share of their ranges. On a rectangular grid that is plain row-by-row interpolation.
+///
+/// Points of which fewer than half share their context length with another (what is left of a sweep with many
+/// failures, or measurements of real traffic) form no rows: triangles are put up between them (Delaunay, in the plane
+/// of KV usage and requests in flight). A surface of triangles passes through its points, stays between the corners of
+/// each triangle and has no jumps, but nothing makes it rise with KV usage where noisy points do not, and outside the
+/// measured context lengths it continues that of the nearest one.
+///
+/// # Noise
+/// ITL does not fall when more requests run. Where the points of a row do, neighbours are pooled (least squares) until
+/// none does, so that ITL always rises along a row, a limit is crossed once, and the fit follows the load rather than
+/// the noise. Rows that rise are met to the last digit; [`Self::smoothed`] tells which points are not, and their
+/// readings are [`Source::Smoothed`].
+///
+/// # Throughput
+/// It follows from ITL by Little's law: what is interpolated is `throughput · ITL · context / usage`, which points of
+/// one engine share but for how they were measured. So between points, too, throughput times ITL is the number of
+/// requests in flight.
 #[derive(Debug, Clone)]
 pub struct DecodeSurface {
     max_kv_tokens: Tokens,
     points: Vec<DecodePoint>,
-    rows: Vec<Row>,
+    shape: Shape,
+    /// ITL (ms) of each point as the fit has it.
+    fitted_ms: Vec<f64>,
+    middle_context: f64,
+    leave_one_out: LeaveOneOut,
+}
+
+/// A point that the fit passes by, because it contradicts its neighbours.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SmoothedPoint {
+    /// What was measured.
+    pub measured: DecodePoint,
+    /// ITL of the fit there.
+    pub itl: Milliseconds,
 }
 
 /// The heaviest load under an ITL limit.
@@ -86,27 +118,25 @@ impl DecodeSurface {
                 .total_cmp(&b.context_length)
                 .then(a.kv_usage.total_cmp(&b.kv_usage))
         });
-        let same_row =
-            |a: &DecodePoint, b: &DecodePoint| a.context_length.total_cmp(&b.context_length).is_eq();
         if let Some(pair) = points.windows(2).find(|pair| {
-            same_row(&pair[0], &pair[1]) && pair[0].kv_usage.total_cmp(&pair[1].kv_usage).is_eq()
+            same_context(&pair[0], &pair[1]) && pair[0].kv_usage.total_cmp(&pair[1].kv_usage).is_eq()
         }) {
             return Err(BuildError::Duplicate {
                 axis: Axis::KvUsage,
                 at: pair[0].kv_usage.get(),
             });
         }
-        let rows: Vec<Row> = points.chunk_by(same_row).map(Row::new).collect();
-        if rows.iter().all(|row| row.len() < 2) {
-            return Err(BuildError::NoUsableRow {
-                points: points.len(),
-                rows: rows.len(),
-            });
-        }
+        let shape = Shape::of(&points).ok_or_else(|| BuildError::NoUsableRow {
+            points: points.len(),
+            rows: points.chunk_by(same_context).count(),
+        })?;
         Ok(Self {
             max_kv_tokens,
+            fitted_ms: shape.fitted(),
+            middle_context: middle_context(&points),
+            leave_one_out: LeaveOneOut::new(shape.errors(&points)),
             points,
-            rows,
+            shape,
         })
     }
 
@@ -115,19 +145,38 @@ impl DecodeSurface {
         self.max_kv_tokens
     }
 
-    /// The points, by rising context length, then by rising KV usage.
+    /// The points as they were measured, by rising context length, then by rising KV usage.
     pub fn points(&self) -> &[DecodePoint] {
         &self.points
     }
 
+    /// The points that the fit passes by.
+    pub fn smoothed(&self) -> impl Iterator<Item = SmoothedPoint> + '_ {
+        self.points
+            .iter()
+            .zip(&self.fitted_ms)
+            .filter(|(point, fitted_ms)| point.itl.get().total_cmp(fitted_ms).is_ne())
+            .filter_map(|(point, fitted_ms)| {
+                Some(SmoothedPoint {
+                    measured: *point,
+                    itl: Milliseconds::new(*fitted_ms).ok()?,
+                })
+            })
+    }
+
+    /// Whether the points form rows of one context length each; if not, triangles are put up between them.
+    pub fn is_in_rows(&self) -> bool {
+        matches!(self.shape, Shape::Rows(_))
+    }
+
     /// The measured range of context lengths in tokens.
     pub fn context_range(&self) -> RangeInclusive<f64> {
-        self.rows[0].context_length..=self.rows[self.rows.len() - 1].context_length
+        self.points[0].context_length..=self.points[self.points.len() - 1].context_length
     }
 
     /// The measured range of KV usage at a context length; beyond the measured contexts, that of the nearest one.
     pub fn usage_range(&self, context_length: f64) -> RangeInclusive<f64> {
-        let span = Span::at(&self.rows, context_length);
+        let span = self.shape.span(context_length);
         span.low()..=span.high()
     }
 
@@ -141,9 +190,10 @@ impl DecodeSurface {
         place: DecodePlace,
         out_of_range: OutOfRange,
     ) -> Result<Reading<Milliseconds>, QueryError> {
-        let (value, source) = self.read(Quantity::Itl, place, out_of_range)?;
+        let asked = self.ask(place, out_of_range)?;
+        let value = above_zero(asked.span.value(Quantity::Itl, place.kv_usage.get()))?;
         let value = Milliseconds::new(value).map_err(|_| QueryError::Meaningless { value })?;
-        Ok(Reading { value, source })
+        Ok(self.reading(value, place, asked))
     }
 
     /// Output tokens per second and GPU.
@@ -155,9 +205,14 @@ impl DecodeSurface {
         place: DecodePlace,
         out_of_range: OutOfRange,
     ) -> Result<Reading<TokensPerSecond>, QueryError> {
-        let (value, source) = self.read(Quantity::Throughput, place, out_of_range)?;
-        let value = TokensPerSecond::new(value).map_err(|_| QueryError::Meaningless { value })?;
-        Ok(Reading { value, source })
+        let asked = self.ask(place, out_of_range)?;
+        let value = if let (Source::Point, Some(index)) = (&asked.source, asked.point) {
+            self.points[index].throughput_per_gpu
+        } else {
+            let value = throughput(&asked.span, place)?;
+            TokensPerSecond::new(value).map_err(|_| QueryError::Meaningless { value })?
+        };
+        Ok(self.reading(value, place, asked))
     }
 
     /// The heaviest load whose ITL, and that of every lighter measured load, is at or below a limit.
@@ -170,7 +225,7 @@ impl DecodeSurface {
     /// when the context length was not measured.
     pub fn max_load(&self, limit: Milliseconds, context_length: f64) -> Result<HeaviestLoad, QueryError> {
         self.check_context(context_length, OutOfRange::Refuse)?;
-        let span = Span::at(&self.rows, context_length);
+        let span = self.shape.span(context_length);
         let lightest = span.value(Quantity::Itl, span.low());
         if lightest > limit.get() {
             return Err(QueryError::LimitTooLow {
@@ -196,25 +251,10 @@ impl DecodeSurface {
         })
     }
 
-    /// How well each point is predicted by its neighbours, along KV usage and across context lengths: the error to
-    /// expect of ITL between points.
-    pub fn leave_one_out(&self) -> LeaveOneOut {
-        let mut errors = Vec::new();
-        for (index, row) in self.rows.iter().enumerate() {
-            errors.extend(row.errors_along());
-            if let (Some(below), Some(above)) = (index.checked_sub(1), self.rows.get(index + 1)) {
-                let span = Span::between(&self.rows[below], above, row.context_length);
-                errors.extend(row.knots().filter(|(usage, _)| span.contains(*usage)).map(
-                    |(usage, measured_ms)| KnotError {
-                        along: Axis::ContextLength,
-                        at: row.place(usage),
-                        measured_ms,
-                        predicted_ms: span.value(Quantity::Itl, usage),
-                    },
-                ));
-            }
-        }
-        LeaveOneOut::new(errors)
+    /// How well each point is predicted by its neighbours (along KV usage and across context lengths, or all around):
+    /// the error to expect of ITL between points, as a whole and by regions.
+    pub fn leave_one_out(&self) -> &LeaveOneOut {
+        &self.leave_one_out
     }
 
     /// Requests that fill `usage` of the cache, rounded down but for the last digits (`3 · a / a` may give 2.99…).
@@ -222,20 +262,24 @@ impl DecodeSurface {
         floor_count(usage * real(self.max_kv_tokens.get()) / context_length * (1.0 + 1e-9))
     }
 
-    fn read(
-        &self,
-        quantity: Quantity,
-        place: DecodePlace,
-        out_of_range: OutOfRange,
-    ) -> Result<(f64, Source), QueryError> {
+    /// Where a place lies, and where its numbers come from.
+    fn ask(&self, place: DecodePlace, out_of_range: OutOfRange) -> Result<Asked<'_>, QueryError> {
         let (usage, context_length) = (place.kv_usage.get(), place.context_length);
-        let mut beyond: Vec<Beyond> = self
-            .check_context(context_length, out_of_range)?
-            .into_iter()
-            .collect();
-        let span = Span::at(&self.rows, context_length);
-        if !span.contains(usage) {
-            let (low, high) = (span.low(), span.high());
+        let outside = self.check_context(context_length, out_of_range)?;
+        let span = self.shape.span(context_length);
+        let (low, high) = (span.low(), span.high());
+        let is_within = (low..=high).contains(&usage);
+        if outside.is_none() && is_within {
+            let point = span.may_hold_points().then(|| self.point_at(place)).flatten();
+            let source = match point {
+                None => Source::Interpolated,
+                Some(index) if self.is_met(index) => Source::Point,
+                Some(_) => Source::Smoothed,
+            };
+            return Ok(Asked { span, source, point });
+        }
+        let mut beyond: Vec<Beyond> = outside.into_iter().collect();
+        if !is_within {
             if out_of_range == OutOfRange::Refuse {
                 return Err(QueryError::OutOfRange {
                     axis: Axis::KvUsage,
@@ -251,18 +295,57 @@ impl DecodeSurface {
                 edge,
             });
         }
-        let value = span.value(quantity, usage);
-        if value <= 0.0 {
-            return Err(QueryError::Meaningless { value });
-        }
-        let source = if !beyond.is_empty() {
-            Source::Extrapolated { beyond }
-        } else if span.is_knot(usage) {
-            Source::Point
-        } else {
-            Source::Interpolated
+        Ok(Asked {
+            span,
+            source: Source::Extrapolated { beyond },
+            point: None,
+        })
+    }
+
+    /// The index of the point at a place, if there is one.
+    fn point_at(&self, place: DecodePlace) -> Option<usize> {
+        self.points
+            .binary_search_by(|point| {
+                point
+                    .context_length
+                    .total_cmp(&place.context_length)
+                    .then(point.kv_usage.total_cmp(&place.kv_usage))
+            })
+            .ok()
+    }
+
+    /// Whether the fit passes through a point.
+    fn is_met(&self, index: usize) -> bool {
+        self.points[index]
+            .itl
+            .get()
+            .total_cmp(&self.fitted_ms[index])
+            .is_eq()
+    }
+
+    fn reading<T>(&self, value: T, place: DecodePlace, asked: Asked<'_>) -> Reading<T> {
+        let expected_error = match asked.source {
+            Source::Point => Some(0.0),
+            Source::Smoothed | Source::Interpolated => self.expected_error(&asked.span, place),
+            Source::Extrapolated { .. } => None,
         };
-        Ok((value, source))
+        Reading {
+            value,
+            source: asked.source,
+            expected_error,
+        }
+    }
+
+    /// Errors along and across add up like independent ones.
+    fn expected_error(&self, span: &Span<'_>, place: DecodePlace) -> Option<f64> {
+        let is_short = place.context_length <= self.middle_context;
+        let region = region(span, place.kv_usage.get(), is_short);
+        let squares = self
+            .shape
+            .neighbours(span.is_on_row())
+            .iter()
+            .map(|neighbours| Some(self.leave_one_out.expected(*neighbours, region)?.powi(2)));
+        squares.sum::<Option<f64>>().map(f64::sqrt)
     }
 
     fn check_context(
@@ -296,6 +379,22 @@ impl DecodeSurface {
             edge,
         }))
     }
+}
+
+/// A place that may be answered.
+#[derive(Debug)]
+struct Asked<'a> {
+    span: Span<'a>,
+    source: Source,
+    /// Index of the point that lies there.
+    point: Option<usize>,
+}
+
+/// Output tokens per second and GPU at a place, by Little's law.
+fn throughput(span: &Span<'_>, place: DecodePlace) -> Result<f64, QueryError> {
+    let usage = place.kv_usage.get();
+    let itl = above_zero(span.value(Quantity::Itl, usage))?;
+    above_zero(span.value(Quantity::Occupancy, usage) * usage / (place.context_length * itl))
 }
 
 #[cfg(test)]

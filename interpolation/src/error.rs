@@ -100,4 +100,19 @@ pub enum QueryError {
         /// The lightest measured load.
         at: f64,
     },
+    /// An idle engine breaks the limit already.
+    #[error(
+        "{limit_ms} ms is below the {takes_ms:.2} ms that {axis} {at} takes on an idle engine: raise the limit, shorten \
+         the prompts or use more GPUs per engine"
+    )]
+    OverLimit {
+        /// The limit in milliseconds.
+        limit_ms: f64,
+        /// What it takes, in milliseconds.
+        takes_ms: f64,
+        /// The axis of the query.
+        axis: Axis,
+        /// The query's value on it.
+        at: f64,
+    },
 }

@@ -1,14 +1,106 @@
 //! How far a fit can be trusted between its points.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::Axis;
 
+/// Which neighbours predicted a point that was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "axis")]
+pub enum Neighbours {
+    /// Those before and behind it on an axis.
+    Along(Axis),
+    /// Those all around it, of points that form no rows.
+    Around,
+}
+
+/// A third of a measured range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Third {
+    /// From the lower end.
+    Low,
+    /// Around the middle.
+    Middle,
+    /// Up to the upper end.
+    High,
+}
+
+impl Third {
+    /// The third that holds a share of the range; shares outside 0 to 1 belong to the nearest.
+    pub(crate) fn of_share(share: f64) -> Self {
+        if share * 3.0 < 1.0 {
+            Self::Low
+        } else if share * 3.0 < 2.0 {
+            Self::Middle
+        } else {
+            Self::High
+        }
+    }
+}
+
+impl fmt::Display for Third {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Low => "low",
+            Self::Middle => "middle",
+            Self::High => "high",
+        })
+    }
+}
+
+/// A half of the measured context lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Half {
+    /// Up to the geometric mean of the shortest and the longest.
+    Short,
+    /// Above it.
+    Long,
+}
+
+impl fmt::Display for Half {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Short => "short",
+            Self::Long => "long",
+        })
+    }
+}
+
+/// A part of a curve or a surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Region {
+    /// A third of the input lengths of a prefill curve.
+    Prompts(Third),
+    /// A part of a decode surface.
+    Loads {
+        /// Third of the range of KV usage at the context length.
+        usage: Third,
+        /// Half of the context lengths.
+        context: Half,
+    },
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prompts(third) => write!(f, "{third} third of input lengths"),
+            Self::Loads { usage, context } => write!(f, "{usage} kv usage, {context} contexts"),
+        }
+    }
+}
+
 /// One point as predicted by the fit without it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KnotError {
-    /// The axis along which its neighbours predicted it.
-    pub along: Axis,
+    /// Who predicted it.
+    pub neighbours: Neighbours,
+    /// In which part it lies.
+    pub region: Region,
     /// Where the point lies.
     pub at: Vec<(Axis, f64)>,
     /// What was measured, in milliseconds.
@@ -24,6 +116,21 @@ impl KnotError {
     }
 }
 
+/// The errors of one part of a fit, as shares of what was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct RegionError {
+    /// The part.
+    pub region: Region,
+    /// Who predicted the points.
+    pub neighbours: Neighbours,
+    /// How many were predicted.
+    pub points: usize,
+    /// Root of the mean squared relative error.
+    pub rms_relative: f64,
+    /// The largest relative error, without its sign.
+    pub worst_relative: f64,
+}
+
 /// Leave-one-out errors of a fit.
 ///
 /// Only points with neighbours on both sides count: the others would be extrapolated. The gap that a point leaves is
@@ -31,16 +138,45 @@ impl KnotError {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeaveOneOut {
     errors: Vec<KnotError>,
+    regions: Vec<RegionError>,
 }
 
 impl LeaveOneOut {
     pub(crate) fn new(errors: Vec<KnotError>) -> Self {
-        Self { errors }
+        let mut kinds: Vec<(Region, Neighbours)> = errors
+            .iter()
+            .map(|error| (error.region, error.neighbours))
+            .collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let regions = kinds
+            .into_iter()
+            .map(|(region, neighbours)| {
+                let here = || {
+                    errors
+                        .iter()
+                        .filter(move |error| error.region == region && error.neighbours == neighbours)
+                };
+                RegionError {
+                    region,
+                    neighbours,
+                    points: here().count(),
+                    rms_relative: rms(here()).unwrap_or(0.0),
+                    worst_relative: here().map(|error| error.relative().abs()).fold(0.0, f64::max),
+                }
+            })
+            .collect();
+        Self { errors, regions }
     }
 
     /// The error of each inner point.
     pub fn errors(&self) -> &[KnotError] {
         &self.errors
+    }
+
+    /// The same by parts, in the order of the parts; one without inner points is not there.
+    pub fn regions(&self) -> &[RegionError] {
+        &self.regions
     }
 
     /// The largest relative error; `None` when no point has neighbours on both sides.
@@ -52,8 +188,26 @@ impl LeaveOneOut {
 
     /// Root of the mean squared relative error; `None` when no point has neighbours on both sides.
     pub fn rms_relative(&self) -> Option<f64> {
-        let count = u32::try_from(self.errors.len()).ok().filter(|count| *count > 0)?;
-        let sum: f64 = self.errors.iter().map(|error| error.relative().powi(2)).sum();
-        Some((sum / f64::from(count)).sqrt())
+        rms(self.errors.iter())
     }
+
+    /// Relative error to expect of what these neighbours predict in a region; where the region has no inner points,
+    /// that of all regions.
+    pub(crate) fn expected(&self, neighbours: Neighbours, region: Region) -> Option<f64> {
+        self.regions
+            .iter()
+            .find(|error| error.region == region && error.neighbours == neighbours)
+            .map_or_else(
+                || rms(self.errors.iter().filter(|error| error.neighbours == neighbours)),
+                |error| Some(error.rms_relative),
+            )
+    }
+}
+
+/// Root of the mean squared relative error.
+pub(crate) fn rms<'a>(errors: impl Iterator<Item = &'a KnotError>) -> Option<f64> {
+    let (count, sum) = errors.fold((0_u32, 0.0), |(count, sum), error| {
+        (count + 1, sum + error.relative().powi(2))
+    });
+    (count > 0).then(|| (sum / f64::from(count)).sqrt())
 }

@@ -19,6 +19,15 @@
 //!   reciprocal is what the physics asks for. On upstream's H200 sample it predicts a left-out context length to
 //!   9 % (root mean square), a line in the length to 26 %.
 //!
+//! Measurements are noisy, and two things are known of them whatever the noise: TTFT is close to a parabola in the
+//! input length, and ITL does not fall when more requests run. So a parabola answers for TTFT where it predicts left-out
+//! points better ([`PrefillCurve::fit`]), and points along KV usage that fall are pooled ([`DecodeSurface::smoothed`]).
+//! Points that form no rows are joined by triangles ([`DecodeSurface::is_in_rows`]).
+//!
+//! # How far to trust it
+//! Every [`Reading`] tells the error to expect: how well points that are left out are predicted by the others, in the
+//! same region of the curve or surface ([`LeaveOneOut::regions`]).
+//!
 //! # Out of range
 //! By default a query outside the measured range is refused, with the valid range in the message. On request
 //! ([`OutOfRange::Extrapolate`]) it is answered by continuing the fit from the edge, and the [`Reading`] says on
@@ -44,11 +53,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod best;
 mod cubic;
 mod decode;
 mod error;
 #[cfg(any(feature = "json", feature = "npz"))]
 mod format;
+mod isotonic;
 #[cfg(feature = "json")]
 pub mod json;
 mod leave_one_out;
@@ -56,12 +67,15 @@ mod leave_one_out;
 pub mod npz;
 mod pchip;
 mod prefill;
+mod quadratic;
 mod reading;
 
-pub use decode::{DecodePlace, DecodePoint, DecodeSurface, HeaviestLoad};
+pub use best::{BestThroughput, ServiceLevel, best_throughput};
+pub use decode::{DecodePlace, DecodePoint, DecodeSurface, HeaviestLoad, SmoothedPoint};
 pub use error::{BuildError, QueryError};
 #[cfg(any(feature = "json", feature = "npz"))]
 pub use format::{FormatError, Provenance};
-pub use leave_one_out::{KnotError, LeaveOneOut};
-pub use prefill::{LongestPrompt, PrefillCurve, PrefillPoint};
+pub use leave_one_out::{Half, KnotError, LeaveOneOut, Neighbours, Region, RegionError, Third};
+pub use prefill::{FitChoice, FitReason, LongestPrompt, PrefillCurve, PrefillFit, PrefillPoint};
+pub use quadratic::Quadratic;
 pub use reading::{Axis, Beyond, Bound, OutOfRange, Reading, Source};

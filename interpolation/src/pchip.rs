@@ -1,6 +1,6 @@
 //! A monotone cubic through points: PCHIP.
 
-use crate::cubic::Cubic;
+use crate::cubic::{Cubic, Polynomial};
 
 /// A piecewise cubic Hermite interpolant with Fritsch–Butland slopes.
 ///
@@ -17,18 +17,45 @@ pub(crate) struct Pchip {
     xs: Vec<f64>,
     ys: Vec<f64>,
     slopes: Vec<f64>,
+    /// The cells, ready to be asked.
+    polynomials: Vec<Polynomial>,
 }
 
 impl Pchip {
     /// Fits the knots.
     pub(crate) fn new(xs: Vec<f64>, ys: Vec<f64>) -> Self {
         let slopes = slopes(&xs, &ys);
-        Self { xs, ys, slopes }
+        Self::with_slopes(xs, ys, slopes)
+    }
+
+    /// The one cubic that has these values and slopes at both ends.
+    pub(crate) fn of_cubic(cubic: Cubic) -> Self {
+        Self::with_slopes(
+            vec![cubic.start, cubic.end],
+            cubic.values.to_vec(),
+            cubic.slopes.to_vec(),
+        )
+    }
+
+    fn with_slopes(xs: Vec<f64>, ys: Vec<f64>, slopes: Vec<f64>) -> Self {
+        let mut fit = Self {
+            xs,
+            ys,
+            slopes,
+            polynomials: Vec::new(),
+        };
+        fit.polynomials = fit.cells().map(|cell| cell.polynomial()).collect();
+        fit
     }
 
     /// Positions of the knots.
     pub(crate) fn xs(&self) -> &[f64] {
         &self.xs
+    }
+
+    /// Values at the knots.
+    pub(crate) fn ys(&self) -> &[f64] {
+        &self.ys
     }
 
     /// First position.
@@ -55,10 +82,7 @@ impl Pchip {
         if x >= self.xs[last] {
             return self.ys[last] + self.slopes[last] * (x - self.xs[last]);
         }
-        let cell = self.cell(self.cell_of(x));
-        let [a, b] = cell.values;
-        // Rounding may leave the cell's corners by the last digit; the law is kept exactly.
-        cell.at(x).clamp(a.min(b), a.max(b))
+        self.polynomials[self.cell_of(x)].at(x)
     }
 
     /// Slope at `x`; outside the knots that of the edge.
@@ -69,34 +93,38 @@ impl Pchip {
         } else if x >= self.xs[last] {
             self.slopes[last]
         } else {
-            self.cell(self.cell_of(x)).slope_at(x)
+            self.polynomials[self.cell_of(x)].slope_at(x)
         }
     }
 
     /// The cells from left to right; none for one knot.
     pub(crate) fn cells(&self) -> impl Iterator<Item = Cubic> + '_ {
-        (0..self.xs.len() - 1).map(|index| self.cell(index))
+        (0..self.xs.len() - 1).map(|index| Cubic {
+            start: self.xs[index],
+            end: self.xs[index + 1],
+            values: [self.ys[index], self.ys[index + 1]],
+            slopes: [self.slopes[index], self.slopes[index + 1]],
+        })
     }
 
-    /// The fit without the knot `index`.
-    pub(crate) fn without(&self, index: usize) -> Self {
-        let keep = |numbers: &[f64]| -> Vec<f64> { [&numbers[..index], &numbers[index + 1..]].concat() };
-        Self::new(keep(&self.xs), keep(&self.ys))
+    /// The index of the knot at `x`, if there is one.
+    pub(crate) fn knot_at(&self, x: f64) -> Option<usize> {
+        let index = self.xs.partition_point(|knot| *knot < x);
+        self.xs
+            .get(index)
+            .is_some_and(|knot| knot.total_cmp(&x).is_eq())
+            .then_some(index)
     }
 
     /// Index of the cell that holds `x`, which lies strictly inside the knots.
     fn cell_of(&self, x: f64) -> usize {
         self.xs.partition_point(|knot| *knot <= x) - 1
     }
+}
 
-    fn cell(&self, index: usize) -> Cubic {
-        Cubic {
-            start: self.xs[index],
-            end: self.xs[index + 1],
-            values: [self.ys[index], self.ys[index + 1]],
-            slopes: [self.slopes[index], self.slopes[index + 1]],
-        }
-    }
+/// The numbers without the one at `index`.
+pub(crate) fn without(numbers: &[f64], index: usize) -> Vec<f64> {
+    [&numbers[..index], &numbers[index + 1..]].concat()
 }
 
 /// Slopes at the knots.

@@ -4,9 +4,16 @@ use std::ops::RangeInclusive;
 
 use dgdr_units::{Milliseconds, Tokens, TokensPerSecond, floor_count, real};
 
-use crate::leave_one_out::{KnotError, LeaveOneOut};
+use crate::leave_one_out::LeaveOneOut;
 use crate::pchip::Pchip;
-use crate::{Axis, Beyond, Bound, BuildError, OutOfRange, QueryError, Reading, Source};
+use crate::{
+    Axis, Beyond, Bound, BuildError, Neighbours, OutOfRange, Quadratic, QueryError, Reading, Region, Source,
+    Third,
+};
+
+mod fit;
+
+pub use fit::{FitChoice, FitReason, PrefillFit};
 
 /// Points that a curve needs: fewer say nothing about how TTFT grows.
 ///
@@ -26,11 +33,18 @@ pub struct PrefillPoint {
 }
 
 /// TTFT and throughput per GPU over the input length.
+///
+/// Two fits of TTFT compete, a monotone cubic through the points and the parabola nearest to them (attention costs the
+/// square of the input length, the rest goes in proportion): see [`FitChoice`]. Throughput follows from TTFT.
 #[derive(Debug, Clone)]
 pub struct PrefillCurve {
     points: Vec<PrefillPoint>,
     ttft: Pchip,
-    throughput: Pchip,
+    /// Prompts per GPU that are worked on at once, `throughput · ttft / isl`: nearly constant along the curve.
+    share: Pchip,
+    choice: FitChoice,
+    quadratic: Option<Quadratic>,
+    leave_one_out: LeaveOneOut,
 }
 
 /// The longest prompt under a TTFT limit.
@@ -72,21 +86,36 @@ impl PrefillCurve {
             });
         }
         let isl: Vec<f64> = points.iter().map(|point| real(point.isl.get())).collect();
-        let ttft = points.iter().map(|point| point.ttft.get()).collect();
-        let throughput = points
+        let ttft: Vec<f64> = points.iter().map(|point| point.ttft.get()).collect();
+        let share = points
             .iter()
-            .map(|point| point.throughput_per_gpu.get())
+            .map(|point| point.throughput_per_gpu.get() * point.ttft.get() / real(point.isl.get()))
             .collect();
+        let chosen = fit::choose(&isl, &ttft);
         Ok(Self {
-            ttft: Pchip::new(isl.clone(), ttft),
-            throughput: Pchip::new(isl, throughput),
             points,
+            ttft: chosen.curve,
+            share: Pchip::new(isl, share),
+            choice: chosen.choice,
+            quadratic: chosen.quadratic,
+            leave_one_out: LeaveOneOut::new(chosen.errors),
         })
     }
 
-    /// The points, by rising input length.
+    /// The points as they were measured, by rising input length.
     pub fn points(&self) -> &[PrefillPoint] {
         &self.points
+    }
+
+    /// Which fit answers, and why.
+    pub fn fit(&self) -> FitChoice {
+        self.choice
+    }
+
+    /// The parabola nearest to the points (least squares, as upstream plots it), whether it answers or not; `None` with
+    /// fewer than three points.
+    pub fn quadratic(&self) -> Option<Quadratic> {
+        self.quadratic
     }
 
     /// The measured range of input lengths.
@@ -100,13 +129,17 @@ impl PrefillCurve {
     /// [`QueryError`] outside the measured range (unless extrapolation was asked for), or where its straight
     /// continuation is not above zero.
     pub fn ttft(&self, isl: Tokens, out_of_range: OutOfRange) -> Result<Reading<Milliseconds>, QueryError> {
-        let (value, source) = read(&self.ttft, isl, out_of_range)?;
-        let value = Milliseconds::new(value).map_err(|_| QueryError::Meaningless { value })?;
-        Ok(Reading { value, source })
+        let source = self.source(isl, out_of_range)?;
+        let value = self.ttft.at(real(isl.get()));
+        let value = above_zero(value)
+            .and_then(|value| Milliseconds::new(value).map_err(|_| QueryError::Meaningless { value }))?;
+        Ok(self.reading(value, isl, source))
     }
 
-    /// Input tokens per second and GPU, interpolated on its own (not derived from the interpolated TTFT), as upstream's
-    /// planner does.
+    /// Input tokens per second and GPU.
+    ///
+    /// Between points, `throughput · ttft / isl` is interpolated (an engine that takes one prompt after the other keeps
+    /// it constant) and divided by TTFT, so that both numbers tell the same story.
     ///
     /// # Errors
     /// As [`Self::ttft`].
@@ -115,9 +148,17 @@ impl PrefillCurve {
         isl: Tokens,
         out_of_range: OutOfRange,
     ) -> Result<Reading<TokensPerSecond>, QueryError> {
-        let (value, source) = read(&self.throughput, isl, out_of_range)?;
-        let value = TokensPerSecond::new(value).map_err(|_| QueryError::Meaningless { value })?;
-        Ok(Reading { value, source })
+        let source = self.source(isl, out_of_range)?;
+        let value = if source == Source::Point {
+            let at = self.points.partition_point(|point| point.isl < isl);
+            self.points[at].throughput_per_gpu
+        } else {
+            let length = real(isl.get());
+            let ttft = above_zero(self.ttft.at(length))?;
+            let value = above_zero(self.share.at(length) * length / ttft)?;
+            TokensPerSecond::new(value).map_err(|_| QueryError::Meaningless { value })?
+        };
+        Ok(self.reading(value, isl, source))
     }
 
     /// The longest prompt whose TTFT, and that of every shorter measured prompt, is at or below a limit.
@@ -125,11 +166,11 @@ impl PrefillCurve {
     /// # Errors
     /// [`QueryError::LimitTooLow`] when the shortest measured prompt already takes longer.
     pub fn max_isl(&self, limit: Milliseconds) -> Result<LongestPrompt, QueryError> {
-        let shortest = self.points[0];
-        if shortest.ttft > limit {
+        let shortest = self.ttft.ys()[0];
+        if shortest > limit.get() {
             return Err(QueryError::LimitTooLow {
                 limit_ms: limit.get(),
-                lowest_ms: shortest.ttft.get(),
+                lowest_ms: shortest,
                 axis: Axis::Isl,
                 at: self.ttft.low(),
             });
@@ -149,30 +190,21 @@ impl PrefillCurve {
     }
 
     /// How well each inner point is predicted by the others: the error to expect of TTFT between points.
-    pub fn leave_one_out(&self) -> LeaveOneOut {
-        let inner = 1..self.points.len() - 1;
-        LeaveOneOut::new(
-            inner
-                .map(|index| {
-                    let point = self.points[index];
-                    let isl = real(point.isl.get());
-                    KnotError {
-                        along: Axis::Isl,
-                        at: vec![(Axis::Isl, isl)],
-                        measured_ms: point.ttft.get(),
-                        predicted_ms: self.ttft.without(index).at(isl),
-                    }
-                })
-                .collect(),
-        )
+    pub fn leave_one_out(&self) -> &LeaveOneOut {
+        &self.leave_one_out
     }
-}
 
-/// The value of a fit at an input length, and where it came from.
-fn read(fit: &Pchip, isl: Tokens, out_of_range: OutOfRange) -> Result<(f64, Source), QueryError> {
-    let isl = real(isl.get());
-    let (low, high) = (fit.low(), fit.high());
-    let source = if isl < low || isl > high {
+    /// Where a number at an input length comes from.
+    fn source(&self, isl: Tokens, out_of_range: OutOfRange) -> Result<Source, QueryError> {
+        let isl = real(isl.get());
+        let (low, high) = (self.share.low(), self.share.high());
+        if isl >= low && isl <= high {
+            return Ok(match (self.share.knot_at(isl), self.choice.fit) {
+                (Some(_), PrefillFit::MonotoneCubic) => Source::Point,
+                (Some(_), PrefillFit::Quadratic) => Source::Smoothed,
+                (None, _) => Source::Interpolated,
+            });
+        }
         if out_of_range == OutOfRange::Refuse {
             return Err(QueryError::OutOfRange {
                 axis: Axis::Isl,
@@ -182,21 +214,39 @@ fn read(fit: &Pchip, isl: Tokens, out_of_range: OutOfRange) -> Result<(f64, Sour
             });
         }
         let edge = if isl < low { low } else { high };
-        Source::Extrapolated {
+        Ok(Source::Extrapolated {
             beyond: vec![Beyond {
                 axis: Axis::Isl,
                 by: (isl - edge).abs(),
                 edge,
             }],
+        })
+    }
+
+    fn reading<T>(&self, value: T, isl: Tokens, source: Source) -> Reading<T> {
+        let expected_error = match source {
+            Source::Point => Some(0.0),
+            Source::Smoothed | Source::Interpolated => {
+                let share = (real(isl.get()) - self.share.low()) / self.share.width();
+                self.leave_one_out.expected(
+                    Neighbours::Along(Axis::Isl),
+                    Region::Prompts(Third::of_share(share)),
+                )
+            }
+            Source::Extrapolated { .. } => None,
+        };
+        Reading {
+            value,
+            source,
+            expected_error,
         }
-    } else if fit.xs().binary_search_by(|knot| knot.total_cmp(&isl)).is_ok() {
-        Source::Point
-    } else {
-        Source::Interpolated
-    };
-    let value = fit.at(isl);
+    }
+}
+
+/// Refuses what a continuation made impossible.
+pub(crate) fn above_zero(value: f64) -> Result<f64, QueryError> {
     if value > 0.0 {
-        Ok((value, source))
+        Ok(value)
     } else {
         Err(QueryError::Meaningless { value })
     }

@@ -54,6 +54,11 @@ pub struct Beyond {
 pub enum Source {
     /// It is one of the points.
     Point,
+    /// It lies on a point that contradicts others, so that the fit passes by it: the number is the fit's.
+    ///
+    /// ITL cannot fall when more requests run, so noisy points along KV usage are pooled until none does; and a
+    /// quadratic passes by all points.
+    Smoothed,
     /// It lies between points.
     Interpolated,
     /// It lies outside the measured range.
@@ -70,6 +75,13 @@ pub struct Reading<T> {
     pub value: T,
     /// Where it came from.
     pub source: Source,
+    /// Relative error to expect of the fit there (root mean square): how well points that are left out are predicted in
+    /// the same region. Zero on a point, `None` where nothing tells: outside the measured range, or where no point has
+    /// neighbours on both sides.
+    ///
+    /// Leaving out a point widens the gap that is bridged to about twice, so the true error is rather smaller. How
+    /// well the points themselves were measured or simulated is another matter.
+    pub expected_error: Option<f64>,
 }
 
 /// What ended an inverse query.
@@ -80,4 +92,6 @@ pub enum Bound {
     Limit,
     /// The measured range: the limit is never reached inside it, so the true answer may be larger.
     MeasuredRange,
+    /// Neither: beyond it throughput falls again.
+    Optimum,
 }

@@ -3,7 +3,8 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use dgdr_interpolation::{
-    Bound, DecodePlace, DecodePoint, DecodeSurface, OutOfRange, PrefillCurve, PrefillPoint, Source,
+    Bound, DecodePlace, DecodePoint, DecodeSurface, OutOfRange, PrefillCurve, PrefillFit, PrefillPoint,
+    Source,
 };
 use dgdr_units::{Fraction, Milliseconds, Tokens, TokensPerSecond, real};
 use proptest::prelude::*;
@@ -78,6 +79,25 @@ fn decode_points(rising: bool) -> impl Strategy<Value = Vec<DecodePoint>> {
     })
 }
 
+/// Points here and there, no two of one context length.
+fn scattered_points() -> impl Strategy<Value = Vec<DecodePoint>> {
+    prop::collection::vec((1.0_f64..2000.0, 0.01_f64..0.95, 0.5_f64..200.0), 5..30).prop_map(|steps| {
+        let mut context_length = 100.0;
+        steps
+            .into_iter()
+            .map(|(step, usage, itl)| {
+                context_length += step;
+                DecodePoint {
+                    kv_usage: Fraction::new(usage).expect("a fraction"),
+                    context_length,
+                    itl: ms(itl),
+                    throughput_per_gpu: rate(usage * 1e4),
+                }
+            })
+            .collect()
+    })
+}
+
 fn surface(points: Vec<DecodePoint>) -> DecodeSurface {
     DecodeSurface::new(Tokens::new(1_000_000), points).expect("rows of two and more points")
 }
@@ -104,8 +124,9 @@ fn itl(surface: &DecodeSurface, place: DecodePlace) -> f64 {
 
 proptest! {
     #[test]
-    fn a_curve_is_exact_at_its_points(points in prefill_points()) {
+    fn a_cubic_curve_is_exact_at_its_points(points in prefill_points()) {
         let curve = PrefillCurve::new(points.clone()).expect("rising input lengths");
+        prop_assume!(curve.fit().fit == PrefillFit::MonotoneCubic);
         for point in points {
             let reading = curve.ttft(point.isl, OutOfRange::Refuse).expect("a point");
             prop_assert_eq!(reading.source, Source::Point);
@@ -116,8 +137,9 @@ proptest! {
     }
 
     #[test]
-    fn a_curve_stays_between_its_neighbours(points in prefill_points(), share in 0.0_f64..1.0) {
+    fn a_cubic_curve_stays_between_its_neighbours(points in prefill_points(), share in 0.0_f64..1.0) {
         let curve = PrefillCurve::new(points.clone()).expect("rising input lengths");
+        prop_assume!(curve.fit().fit == PrefillFit::MonotoneCubic);
         for pair in points.windows(2) {
             let [a, b] = [pair[0].isl.get(), pair[1].isl.get()];
             let isl = Tokens::new(a + dgdr_units::floor_count(share * real(b - a)));
@@ -150,13 +172,14 @@ proptest! {
                 match longest.bound {
                     Bound::Limit => prop_assert!(ttft(longest.isl.get() + 1) > limit * (1.0 - 1e-12)),
                     Bound::MeasuredRange => prop_assert_eq!(longest.isl, *curve.isl_range().end()),
+                    Bound::Optimum => prop_assert!(false, "a longest prompt has no optimum"),
                 }
             }
         }
     }
 
     #[test]
-    fn a_surface_is_exact_at_its_points(points in decode_points(false)) {
+    fn a_surface_is_exact_at_the_points_of_rising_rows(points in decode_points(true)) {
         let surface = surface(points.clone());
         for point in points {
             let place = DecodePlace { kv_usage: point.kv_usage, context_length: point.context_length };
@@ -183,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn a_surface_rises_with_usage_where_the_rows_rise(points in decode_points(true), across in 0.0_f64..1.0, along in [0.0_f64..1.0, 0.0_f64..1.0]) {
+    fn a_surface_rises_with_usage_however_noisy(points in decode_points(false), across in 0.0_f64..1.0, along in [0.0_f64..1.0, 0.0_f64..1.0]) {
         let surface = surface(points);
         let mut along = along;
         along.sort_by(f64::total_cmp);
@@ -224,8 +247,56 @@ proptest! {
                         }
                     }
                     Bound::MeasuredRange => prop_assert!(itl(&surface, heaviest) <= limit * (1.0 + 1e-9)),
+                    Bound::Optimum => prop_assert!(false, "a heaviest load has no optimum"),
                 }
             }
         }
+    }
+
+    #[test]
+    fn triangles_are_exact_at_their_points(points in scattered_points()) {
+        let surface = surface(points.clone());
+        prop_assert!(!surface.is_in_rows());
+        prop_assert_eq!(surface.smoothed().count(), 0);
+        for point in points {
+            let place = DecodePlace { kv_usage: point.kv_usage, context_length: point.context_length };
+            let reading = surface.itl(place, OutOfRange::Refuse).expect("a point");
+            prop_assert_eq!(reading.source, Source::Point);
+            prop_assert!(reading.value.total_cmp(&point.itl).is_eq());
+        }
+    }
+
+    #[test]
+    fn triangles_stay_between_their_extremes(points in scattered_points(), shares in [0.0_f64..1.0, 0.0_f64..1.0]) {
+        let value = itl(&surface(points.clone()), inside(&surface(points.clone()), shares));
+        let all = || points.iter().map(|point| point.itl.get());
+        prop_assert!(value >= all().fold(f64::INFINITY, f64::min));
+        prop_assert!(value <= all().fold(0.0, f64::max));
+    }
+
+    /// A small step along KV usage or across context lengths is a small step of ITL, inside the hull.
+    #[test]
+    fn triangles_have_no_jumps(points in scattered_points(), shares in [0.1_f64..0.9, 0.1_f64..0.9]) {
+        let surface = surface(points);
+        let here = inside(&surface, shares);
+        let value = itl(&surface, here);
+        let (low, high) = surface.usage_range(here.context_length).into_inner();
+        prop_assume!(high - low > 1e-3);
+        for step in [1e-9, -1e-9] {
+            let along = Fraction::new(here.kv_usage.get() * (1.0 + step)).expect("a fraction");
+            let along = itl(&surface, DecodePlace { kv_usage: along, ..here });
+            let across = itl(&surface, DecodePlace { context_length: here.context_length * (1.0 + step), ..here });
+            prop_assert!((along - value).abs() < 1e-2 && (across - value).abs() < 1e-2, "{along} {value} {across}");
+        }
+    }
+
+    /// Pooling keeps the mean of a row, so noise that averages out is not turned into a bias.
+    #[test]
+    fn pooling_keeps_the_mean(points in decode_points(false)) {
+        let surface = surface(points);
+        let (measured, fitted) = surface
+            .smoothed()
+            .fold((0.0, 0.0), |(measured, fitted), point| (measured + point.measured.itl.get(), fitted + point.itl.get()));
+        prop_assert!((measured - fitted).abs() <= 1e-9 * measured, "{measured} {fitted}");
     }
 }

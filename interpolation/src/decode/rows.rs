@@ -1,40 +1,32 @@
 //! Rows of one context length, and what lies between two of them.
 
+use super::shape::{Quantity, occupancy};
 use crate::cubic::Cubic;
+use crate::isotonic;
 use crate::leave_one_out::KnotError;
-use crate::pchip::Pchip;
+use crate::pchip::{Pchip, without};
 use crate::{Axis, DecodePoint};
-
-/// Which number of a surface.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Quantity {
-    Itl,
-    Throughput,
-}
 
 /// The points of one context length.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) context_length: f64,
     itl: Pchip,
-    throughput: Pchip,
-    itl_ms: Vec<f64>,
+    occupancy: Pchip,
+    /// ITL as measured, which the fit passes by where it falls.
+    measured_ms: Vec<f64>,
 }
 
 impl Row {
     /// Fits points of one context length, sorted by KV usage, at least one.
     pub(super) fn new(points: &[DecodePoint]) -> Self {
         let usage: Vec<f64> = points.iter().map(|point| point.kv_usage.get()).collect();
-        let itl_ms: Vec<f64> = points.iter().map(|point| point.itl.get()).collect();
-        let throughput = points
-            .iter()
-            .map(|point| point.throughput_per_gpu.get())
-            .collect();
+        let measured_ms: Vec<f64> = points.iter().map(|point| point.itl.get()).collect();
         Self {
             context_length: points[0].context_length,
-            itl: Pchip::new(usage.clone(), itl_ms.clone()),
-            throughput: Pchip::new(usage, throughput),
-            itl_ms,
+            itl: Pchip::new(usage.clone(), isotonic::rising(&measured_ms)),
+            occupancy: Pchip::new(usage, points.iter().map(occupancy).collect()),
+            measured_ms,
         }
     }
 
@@ -43,34 +35,43 @@ impl Row {
         self.itl.xs().len()
     }
 
-    /// KV usage and ITL (ms) of each point.
+    /// KV usage and measured ITL (ms) of each point.
     pub(super) fn knots(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        self.itl.xs().iter().copied().zip(self.itl_ms.iter().copied())
+        self.itl
+            .xs()
+            .iter()
+            .copied()
+            .zip(self.measured_ms.iter().copied())
     }
 
-    /// Where a point of this row lies.
-    pub(super) fn place(&self, usage: f64) -> Vec<(Axis, f64)> {
-        vec![(Axis::KvUsage, usage), (Axis::ContextLength, self.context_length)]
+    /// ITL (ms) of each point as the fit has it.
+    pub(super) fn fitted(&self) -> &[f64] {
+        self.itl.ys()
     }
 
     /// ITL of each inner point as the rest of the row predicts it.
-    pub(super) fn errors_along(&self) -> impl Iterator<Item = KnotError> + '_ {
+    pub(super) fn errors_along<'a>(
+        &'a self,
+        at: impl Fn(f64) -> KnotError + 'a,
+    ) -> impl Iterator<Item = KnotError> + 'a {
         let last = self.len() - 1;
         self.knots()
             .enumerate()
             .filter(move |(index, _)| *index > 0 && *index < last)
-            .map(|(index, (usage, measured_ms))| KnotError {
-                along: Axis::KvUsage,
-                at: self.place(usage),
-                measured_ms,
-                predicted_ms: self.itl.without(index).at(usage),
+            .map(move |(index, (usage, measured_ms))| {
+                let rest = isotonic::rising(&without(&self.measured_ms, index));
+                KnotError {
+                    measured_ms,
+                    predicted_ms: Pchip::new(without(self.itl.xs(), index), rest).at(usage),
+                    ..at(usage)
+                }
             })
     }
 
     fn fit(&self, quantity: Quantity) -> &Pchip {
         match quantity {
             Quantity::Itl => &self.itl,
-            Quantity::Throughput => &self.throughput,
+            Quantity::Occupancy => &self.occupancy,
         }
     }
 
@@ -82,7 +83,7 @@ impl Row {
 
 /// One context length between two rows (or on one).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Span<'a> {
+pub(super) struct RowSpan<'a> {
     below: &'a Row,
     above: &'a Row,
     /// How far the values have gone over from the lower row (0) to the upper (1); outside that range beyond them.
@@ -91,7 +92,7 @@ pub(super) struct Span<'a> {
     edge_weight: f64,
 }
 
-impl<'a> Span<'a> {
+impl<'a> RowSpan<'a> {
     /// The span of a context length; beyond the rows, the continuation of the nearest two.
     pub(super) fn at(rows: &'a [Row], context_length: f64) -> Self {
         let above = rows.partition_point(|row| row.context_length <= context_length);
@@ -123,12 +124,14 @@ impl<'a> Span<'a> {
     /// cache in proportion to it.
     pub(super) fn between(below: &'a Row, above: &'a Row, context_length: f64) -> Self {
         let [from, to, at] = [below.context_length, above.context_length, context_length];
-        let weight = (from.recip() - at.recip()) / (from.recip() - to.recip());
+        let whole = to - from;
+        let gone = at - from;
         Self {
             below,
             above,
-            weight,
-            edge_weight: ((at - from) / (to - from)).clamp(0.0, 1.0),
+            // (1/from − 1/at) / (1/from − 1/to), with one division.
+            weight: gone * to / (whole * at),
+            edge_weight: (gone / whole).clamp(0.0, 1.0),
         }
     }
 
@@ -142,20 +145,9 @@ impl<'a> Span<'a> {
         mix(self.below.itl.high(), self.above.itl.high(), self.edge_weight)
     }
 
-    /// Whether a KV usage was measured here.
-    pub(super) fn contains(&self, usage: f64) -> bool {
-        (self.low()..=self.high()).contains(&usage)
-    }
-
-    /// Whether a KV usage is one of the points.
-    pub(super) fn is_knot(&self, usage: f64) -> bool {
-        self.is_on_row()
-            && self
-                .below
-                .itl
-                .xs()
-                .binary_search_by(|knot| knot.total_cmp(&usage))
-                .is_ok()
+    /// On the lower row exactly, the row alone answers, so that its points are met to the last digit.
+    pub(super) fn is_on_row(&self) -> bool {
+        self.weight.abs() <= 0.0
     }
 
     /// The value at a KV usage; outside the range the edge goes on in a straight line.
@@ -231,14 +223,32 @@ impl<'a> Span<'a> {
             0.0
         }
     }
+}
 
-    /// On the lower row exactly, the row alone answers, so that its points are met to the last digit.
-    fn is_on_row(&self) -> bool {
-        self.weight.abs() <= 0.0
-    }
+/// Errors of rows, as their neighbouring rows predict them.
+pub(super) fn errors_across<'a>(
+    rows: &'a [Row],
+    at: impl Fn(&Row, f64) -> KnotError + Copy + 'a,
+) -> impl Iterator<Item = KnotError> + 'a {
+    rows.windows(3).flat_map(move |three| {
+        let row = &three[1];
+        let span = RowSpan::between(&three[0], &three[2], row.context_length);
+        row.knots()
+            .filter(move |(usage, _)| (span.low()..=span.high()).contains(usage))
+            .map(move |(usage, measured_ms)| KnotError {
+                measured_ms,
+                predicted_ms: span.value(Quantity::Itl, usage),
+                ..at(row, usage)
+            })
+    })
+}
+
+/// Where a point lies.
+pub(super) fn place(usage: f64, context_length: f64) -> Vec<(Axis, f64)> {
+    vec![(Axis::KvUsage, usage), (Axis::ContextLength, context_length)]
 }
 
 /// `a` at weight 0, `b` at weight 1.
-fn mix(a: f64, b: f64, weight: f64) -> f64 {
+pub(super) fn mix(a: f64, b: f64, weight: f64) -> f64 {
     a * (1.0 - weight) + b * weight
 }

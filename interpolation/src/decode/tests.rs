@@ -1,6 +1,7 @@
 use approx::assert_relative_eq;
 
 use super::*;
+use crate::{Half, Neighbours, Region, Third};
 
 fn point(kv_usage: f64, context_length: f64, itl_ms: f64) -> DecodePoint {
     DecodePoint {
@@ -53,6 +54,13 @@ fn refuses_points_that_make_no_surface() {
     refused(
         vec![point(0.1, 1000.0, 5.0), point(0.2, 2000.0, 5.0)],
         &format!("{need}, got 2 point(s) over 2 context length(s): {remedy}"),
+    );
+    // One request in flight at every length: all on one line through the plane of triangles.
+    refused(
+        [1000.0, 2000.0, 4000.0]
+            .map(|context| point(context / 1e5, context, 5.0))
+            .to_vec(),
+        &format!("{need}, got 3 point(s) over 3 context length(s): {remedy}"),
     );
     refused(
         vec![
@@ -289,8 +297,222 @@ fn leave_one_out_looks_along_both_axes() {
             })
         })
         .collect();
-    let errors = DecodeSurface::new(KV, step).expect("a grid").leave_one_out();
-    let along = |axis| errors.errors().iter().filter(|error| error.along == axis).count();
+    let grid = DecodeSurface::new(KV, step).expect("a grid");
+    let errors = grid.leave_one_out();
+    let along = |axis| {
+        let neighbours = Neighbours::Along(axis);
+        errors
+            .errors()
+            .iter()
+            .filter(|error| error.neighbours == neighbours)
+            .count()
+    };
     assert_eq!((along(Axis::KvUsage), along(Axis::ContextLength)), (6, 4));
     assert_relative_eq!(errors.rms_relative().expect("inner points"), 0.0, epsilon = 1e-12);
+}
+
+/// Noise along KV usage, and a row without.
+fn noisy() -> DecodeSurface {
+    let usages = [0.1, 0.3, 0.5, 0.7, 0.9];
+    let row = |context: f64, itl: [f64; 5]| {
+        usages
+            .into_iter()
+            .zip(itl)
+            .map(move |(usage, itl)| point(usage, context, itl))
+    };
+    let points = row(1000.0, [10.0, 30.0, 20.0, 28.0, 40.0])
+        .chain(row(2000.0, [8.0, 14.0, 19.0, 26.0, 33.0]))
+        .chain(row(4000.0, [7.0, 12.0, 17.0, 23.0, 28.0]));
+    DecodeSurface::new(KV, points.collect()).expect("three rows")
+}
+
+#[test]
+fn contradicting_neighbours_are_pooled_and_said_so() {
+    let surface = noisy();
+    let smoothed: Vec<(f64, f64, f64)> = surface
+        .smoothed()
+        .map(|point| {
+            (
+                point.measured.kv_usage.get(),
+                point.measured.itl.get(),
+                point.itl.get(),
+            )
+        })
+        .collect();
+    // 30, 20, 28 rise nowhere on the whole: 25 and 25, then 28.
+    assert_eq!(smoothed, [(0.3, 30.0, 25.0), (0.5, 20.0, 25.0)]);
+    let at = |usage, context| {
+        surface
+            .itl(place(usage, context), OutOfRange::Refuse)
+            .expect("a point")
+    };
+    assert_eq!(
+        (at(0.3, 1000.0).source, at(0.3, 1000.0).value.get()),
+        (Source::Smoothed, 25.0)
+    );
+    assert_eq!(
+        (at(0.7, 1000.0).source, at(0.7, 1000.0).value.get()),
+        (Source::Point, 28.0)
+    );
+    // Throughput follows: the same requests in flight at another ITL.
+    let measured = surface.points()[1];
+    let read = surface
+        .throughput_per_gpu(place(0.3, 1000.0), OutOfRange::Refuse)
+        .expect("a point");
+    assert_relative_eq!(
+        read.value.get() * 25.0,
+        measured.throughput_per_gpu.get() * measured.itl.get(),
+        max_relative = 1e-12
+    );
+}
+
+#[test]
+fn between_points_the_requests_in_flight_stay() {
+    let surface = ragged();
+    for (usage, context) in [(0.2, 1000.0), (0.37, 1500.0), (0.6, 3900.0)] {
+        let itl = surface
+            .itl(place(usage, context), OutOfRange::Refuse)
+            .expect("inside")
+            .value;
+        let rate = surface
+            .throughput_per_gpu(place(usage, context), OutOfRange::Refuse)
+            .expect("inside")
+            .value;
+        // The points of these tests have ten GPUs' worth of requests: `usage · 1e6 / context`.
+        assert_relative_eq!(
+            rate.get() * itl.get() / 1000.0,
+            usage * 1e6 / context,
+            max_relative = 1e-12
+        );
+    }
+}
+
+#[test]
+fn a_reading_tells_the_error_of_its_region() {
+    let surface = noisy();
+    let regions = surface.leave_one_out().regions();
+    let rms = |usage, context, neighbours| {
+        regions
+            .iter()
+            .find(|error| error.region == Region::Loads { usage, context } && error.neighbours == neighbours)
+            .map(|error| error.rms_relative)
+    };
+    let along = rms(Third::Middle, Half::Short, Neighbours::Along(Axis::KvUsage)).expect("inner points");
+    let across =
+        rms(Third::Middle, Half::Short, Neighbours::Along(Axis::ContextLength)).expect("an inner row");
+    let expected = |usage, context| {
+        surface
+            .itl(place(usage, context), OutOfRange::Extrapolate)
+            .expect("asked for")
+            .expected_error
+    };
+    assert_relative_eq!(expected(0.52, 1000.0).expect("inside"), along);
+    assert_relative_eq!(expected(0.52, 1500.0).expect("inside"), along.hypot(across));
+    assert_eq!(expected(0.7, 1000.0), Some(0.0));
+    assert_eq!(expected(0.52, 9000.0), None);
+    // Noise is felt where it is: among short contexts, not among long ones.
+    let long = rms(Third::Middle, Half::Long, Neighbours::Along(Axis::KvUsage)).expect("inner points");
+    assert!(along > 4.0 * long, "{along} {long}");
+}
+
+#[test]
+fn without_inner_points_nothing_tells_the_error() {
+    let surface =
+        DecodeSurface::new(KV, vec![point(0.2, 1000.0, 10.0), point(0.8, 1000.0, 20.0)]).expect("a row");
+    let read = surface
+        .itl(place(0.5, 1000.0), OutOfRange::Refuse)
+        .expect("inside");
+    assert_eq!(read.expected_error, None);
+}
+
+/// What a step costs: linear in the cache that it reads and in the requests in flight.
+fn step(usage: f64, context: f64) -> f64 {
+    5.0 + 20.0 * usage + 8000.0 * usage / context
+}
+
+fn scattered() -> DecodeSurface {
+    let points = [
+        (0.05, 500.0),
+        (0.9, 600.0),
+        (0.4, 900.0),
+        (0.7, 1300.0),
+        (0.2, 2100.0),
+        (0.95, 2600.0),
+        (0.5, 3300.0),
+        (0.1, 4100.0),
+        (0.8, 5000.0),
+    ];
+    let points = points.map(|(usage, context)| point(usage, context, step(usage, context)));
+    DecodeSurface::new(KV, points.to_vec()).expect("triangles")
+}
+
+#[test]
+fn points_without_rows_are_met_by_triangles() {
+    let surface = scattered();
+    assert!(!surface.is_in_rows());
+    for corner in surface.points() {
+        let at = place(corner.kv_usage.get(), corner.context_length);
+        let read = surface.itl(at, OutOfRange::Refuse).expect("a point");
+        assert_eq!(read.source, Source::Point);
+        assert!(read.value.get().total_cmp(&corner.itl.get()).is_eq());
+    }
+    let (low, high) = surface.usage_range(1700.0).into_inner();
+    assert!(low < 0.25 && high > 0.85, "{low} {high}");
+    for share in [0.0, 0.1, 0.5, 0.8, 1.0] {
+        let usage = low + share * (high - low);
+        let read = surface
+            .itl(place(usage, 1700.0), OutOfRange::Refuse)
+            .expect("inside");
+        assert_eq!(read.source, Source::Interpolated);
+        assert_relative_eq!(read.value.get(), step(usage, 1700.0), max_relative = 1e-12);
+        assert_relative_eq!(read.expected_error.expect("inner points"), 0.0, epsilon = 1e-12);
+    }
+    assert_eq!(surface.leave_one_out().errors()[0].neighbours, Neighbours::Around,);
+}
+
+#[test]
+fn triangles_know_their_limits() {
+    let surface = scattered();
+    let error = surface
+        .itl(place(0.99, 1700.0), OutOfRange::Refuse)
+        .expect_err("too full");
+    assert!(
+        matches!(
+            error,
+            QueryError::OutOfRange {
+                axis: Axis::KvUsage,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let error = surface
+        .itl(place(0.5, 9000.0), OutOfRange::Refuse)
+        .expect_err("too long");
+    assert!(
+        matches!(
+            error,
+            QueryError::OutOfRange {
+                axis: Axis::ContextLength,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let beyond = surface
+        .itl(place(0.99, 1700.0), OutOfRange::Extrapolate)
+        .expect("asked for");
+    assert_relative_eq!(beyond.value.get(), step(0.99, 1700.0), max_relative = 1e-12);
+    let limit = Milliseconds::new(step(0.6, 1700.0)).expect("a duration");
+    let load = surface.max_load(limit, 1700.0).expect("a crossing");
+    assert_eq!(load.bound, Bound::Limit);
+    assert_relative_eq!(load.kv_usage.get(), 0.6, max_relative = 1e-9);
+}
+
+/// A few points with a length of their own do not break up the rows of the others.
+#[test]
+fn stragglers_are_rows_of_their_own() {
+    let mut points: Vec<DecodePoint> = ragged().points().to_vec();
+    points.push(point(0.5, 2500.0, step(0.5, 2500.0)));
+    assert!(DecodeSurface::new(KV, points).expect("rows").is_in_rows());
 }

@@ -147,8 +147,9 @@ fn a_limit_outside_the_data_is_said_so() {
 #[test]
 fn a_line_leaves_no_error_and_a_spike_shows() {
     let line: Vec<PrefillPoint> = (1..=6).map(|k| point(k * 1000, 10.0 + real(k) * 20.0)).collect();
-    let line_errors = PrefillCurve::new(line.clone()).expect("a curve").leave_one_out();
-    assert_eq!(line_errors.errors().len(), 4);
+    let line_errors = PrefillCurve::new(line[..4].to_vec()).expect("a curve");
+    let line_errors = line_errors.leave_one_out();
+    assert_eq!(line_errors.errors().len(), 2);
     assert_relative_eq!(
         line_errors.rms_relative().expect("inner points"),
         0.0,
@@ -157,7 +158,8 @@ fn a_line_leaves_no_error_and_a_spike_shows() {
 
     let mut spiked = line;
     spiked[3].ttft = Milliseconds::new(180.0).expect("a duration");
-    let errors = PrefillCurve::new(spiked).expect("a curve").leave_one_out();
+    let curve = PrefillCurve::new(spiked).expect("a curve");
+    let errors = curve.leave_one_out();
     let spike = errors
         .errors()
         .iter()
@@ -166,4 +168,109 @@ fn a_line_leaves_no_error_and_a_spike_shows() {
     assert_relative_eq!(spike.relative(), -0.5, epsilon = 1e-12);
     // Its neighbour, predicted from the spike, is off by even more of its own value.
     assert_eq!(errors.worst().expect("inner points").at, [(Axis::Isl, 3000.0)]);
+}
+
+fn of_ttft(ttft: &[f64]) -> PrefillCurve {
+    let points = ttft
+        .iter()
+        .zip(1..)
+        .map(|(ttft, k)| point(k * 1000, *ttft))
+        .collect();
+    PrefillCurve::new(points).expect("a curve")
+}
+
+/// A parabola with noise of 10 % up and down in turn.
+fn noisy_parabola() -> Vec<f64> {
+    (1..=12)
+        .map(|k| {
+            let truth = 20.0 + 12.0 * f64::from(k) + 2.0 * f64::from(k * k);
+            truth * if k % 2 == 0 { 1.1 } else { 0.9 }
+        })
+        .collect()
+}
+
+#[test]
+fn a_parabola_answers_where_points_are_noisy() {
+    let curve = of_ttft(&noisy_parabola());
+    let choice = curve.fit();
+    assert_eq!(
+        (choice.fit, choice.reason),
+        (PrefillFit::Quadratic, FitReason::PredictsBetter)
+    );
+    assert!(choice.quadratic_error < choice.cubic_error);
+    assert_eq!(
+        choice.to_string(),
+        "quadratic: predicts left-out points better (12.8 % instead of 27.0 %)"
+    );
+    let parabola = curve.quadratic().expect("enough points");
+    for isl in [1000, 3000, 5555, 12_000] {
+        let read = curve.ttft(Tokens::new(isl), OutOfRange::Refuse).expect("inside");
+        assert_relative_eq!(read.value.get(), parabola.at(real(isl)), max_relative = 1e-12);
+        assert_eq!(
+            read.source,
+            if isl == 5555 {
+                Source::Interpolated
+            } else {
+                Source::Smoothed
+            }
+        );
+        assert!(read.expected_error.is_some_and(|error| error > 0.01));
+        // The throughput of the same curve: these tests have one GPU that takes one prompt after the other.
+        let rate = curve
+            .throughput_per_gpu(Tokens::new(isl), OutOfRange::Refuse)
+            .expect("inside")
+            .value;
+        assert_relative_eq!(
+            rate.get() * read.value.get() / 1000.0,
+            real(isl),
+            max_relative = 1e-12
+        );
+    }
+    let limit = Milliseconds::new(parabola.at(7000.5)).expect("a duration");
+    assert_eq!(
+        curve.max_isl(limit).expect("above the shortest").isl,
+        Tokens::new(7000)
+    );
+    assert!(
+        curve.points()[3]
+            .ttft
+            .get()
+            .total_cmp(&noisy_parabola()[3])
+            .is_eq()
+    );
+}
+
+#[test]
+fn a_parabola_is_no_candidate_where_it_cannot_be_ttft() {
+    let reason = |ttft: &[f64]| {
+        let choice = of_ttft(ttft).fit();
+        assert_eq!(choice.fit, PrefillFit::MonotoneCubic);
+        choice.reason
+    };
+    assert_eq!(reason(&[1.0, 2.0, 3.0, 4.0]), FitReason::TooFewPoints);
+    assert_eq!(
+        reason(&[10.0, 30.0, 42.0, 48.0, 50.0, 49.5, 51.0]),
+        FitReason::QuadraticFalls
+    );
+    assert_eq!(
+        reason(&[1.0, 1.0, 90.0, 110.0, 190.0, 200.0, 310.0]),
+        FitReason::QuadraticNotPositive
+    );
+    // Without noise a bend of another form is the cubic's: here both ends and the middle lie on one side.
+    let power = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(|k| 100.0 + f64::from(k).powi(3));
+    assert_eq!(reason(&power), FitReason::QuadraticFalls);
+    let knee = [
+        10.0, 11.0, 12.0, 13.0, 14.0, 34.0, 54.0, 74.0, 94.0, 114.0, 134.0, 154.0,
+    ];
+    let choice = of_ttft(&knee).fit();
+    assert_eq!(choice.fit, PrefillFit::MonotoneCubic, "{choice}");
+}
+
+#[test]
+fn what_is_a_parabola_is_answered_by_one() {
+    let exact: Vec<f64> = (1..=16)
+        .map(|k| 20.0 + 12.0 * f64::from(k) + 2.0 * f64::from(k * k))
+        .collect();
+    let choice = of_ttft(&exact).fit();
+    assert_eq!(choice.fit, PrefillFit::Quadratic, "{choice}");
 }

@@ -118,6 +118,7 @@ fn heaviest(dir: &Path, limit: f64, context_length: f64) -> Result<Reply, Profil
         kv_usage: Some(load.kv_usage.get()),
         in_flight: Some(load.in_flight),
         source: match load.bound {
+            dgdr_interpolation::Bound::Optimum => "beyond it throughput falls",
             dgdr_interpolation::Bound::Limit => "bound by the ITL limit",
             dgdr_interpolation::Bound::MeasuredRange => "bound by the measured range",
         },
@@ -138,6 +139,7 @@ fn unreadable(dir: &Path, name: &str, error: &dgdr_interpolation::FormatError) -
 const fn source(source: &Source) -> &'static str {
     match source {
         Source::Point => "measured point",
+        Source::Smoothed => "smoothed over noisy points",
         Source::Interpolated => "interpolated",
         Source::Extrapolated { .. } => "EXTRAPOLATED beyond the measured range",
     }

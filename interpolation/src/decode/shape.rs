@@ -1,0 +1,202 @@
+//! What the points of a surface form: rows, or a scatter.
+
+use super::rows::{Row, RowSpan, errors_across, place};
+use super::scattered::{Scattered, ScatteredSpan};
+use crate::cubic::Cubic;
+use crate::leave_one_out::KnotError;
+use crate::{Axis, DecodePoint, Half, Neighbours, Region, Third};
+
+/// What a fit interpolates.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Quantity {
+    /// Milliseconds.
+    Itl,
+    /// `throughput · ITL · context / usage`: tokens that the requests of one GPU would hold with the cache full.
+    ///
+    /// By Little's law throughput times ITL is the number of requests in flight per GPU, which KV usage and context
+    /// length give, too; so this is constant but for how the points were measured, and interpolates to nearly nothing,
+    /// while throughput itself bends in both directions.
+    Occupancy,
+}
+
+/// The occupancy of a point.
+pub(super) fn occupancy(point: &DecodePoint) -> f64 {
+    point.throughput_per_gpu.get() * point.itl.get() * point.context_length / point.kv_usage.get()
+}
+
+/// How the points of a surface lie.
+#[derive(Debug, Clone)]
+pub(super) enum Shape {
+    /// In rows of one context length each, by rising context length.
+    Rows(Vec<Row>),
+    /// Here and there.
+    Scattered(Scattered),
+}
+
+impl Shape {
+    /// The shape of points that are sorted by context length, then by KV usage, all distinct: rows when at least half of
+    /// the points share their context length with another. `None` when they form neither rows nor triangles.
+    pub(super) fn of(points: &[DecodePoint]) -> Option<Self> {
+        let rows = || points.chunk_by(same_context);
+        let in_rows: usize = rows().map(<[DecodePoint]>::len).filter(|len| *len > 1).sum();
+        if in_rows > 0 && in_rows * 2 >= points.len() {
+            return Some(Self::Rows(rows().map(Row::new).collect()));
+        }
+        let scattered = Scattered::new(points).map(Self::Scattered);
+        match scattered {
+            None if in_rows > 0 => Some(Self::Rows(rows().map(Row::new).collect())),
+            other => other,
+        }
+    }
+
+    /// The line of a context length through the surface.
+    pub(super) fn span(&self, context_length: f64) -> Span<'_> {
+        match self {
+            Self::Rows(rows) => Span::Rows(RowSpan::at(rows, context_length)),
+            Self::Scattered(scattered) => Span::Scattered(scattered.span(context_length)),
+        }
+    }
+
+    /// ITL (ms) of each point as the fit has it, in the order of the points.
+    pub(super) fn fitted(&self) -> Vec<f64> {
+        match self {
+            Self::Rows(rows) => rows.iter().flat_map(Row::fitted).copied().collect(),
+            Self::Scattered(scattered) => scattered.fitted().collect(),
+        }
+    }
+
+    /// Who predicts a left-out point: by these kinds, errors add up between points.
+    pub(super) fn neighbours(&self, is_on_row: bool) -> &'static [Neighbours] {
+        match self {
+            Self::Rows(_) if is_on_row => &[Neighbours::Along(Axis::KvUsage)],
+            Self::Rows(_) => &[
+                Neighbours::Along(Axis::KvUsage),
+                Neighbours::Along(Axis::ContextLength),
+            ],
+            Self::Scattered(_) => &[Neighbours::Around],
+        }
+    }
+
+    /// Each point as the others predict it, where they lie on both sides of it.
+    pub(super) fn errors(&self, points: &[DecodePoint]) -> Vec<KnotError> {
+        let middle = middle_context(points);
+        let blank = |neighbours, usage: f64, context_length: f64| KnotError {
+            neighbours,
+            region: region(&self.span(context_length), usage, context_length <= middle),
+            at: place(usage, context_length),
+            measured_ms: 0.0,
+            predicted_ms: 0.0,
+        };
+        match self {
+            Self::Rows(rows) => {
+                let along = rows.iter().flat_map(|row| {
+                    row.errors_along(move |usage| {
+                        blank(Neighbours::Along(Axis::KvUsage), usage, row.context_length)
+                    })
+                });
+                let across = errors_across(rows, |row, usage| {
+                    blank(Neighbours::Along(Axis::ContextLength), usage, row.context_length)
+                });
+                along.chain(across).collect()
+            }
+            Self::Scattered(_) => (0..points.len())
+                .filter_map(|index| {
+                    let left_out = points[index];
+                    let rest = [&points[..index], &points[index + 1..]].concat();
+                    let span_of = Scattered::new(&rest)?;
+                    let span = span_of.inside(left_out.context_length)?;
+                    let usage = left_out.kv_usage.get();
+                    (span.low()..=span.high()).contains(&usage).then(|| KnotError {
+                        measured_ms: left_out.itl.get(),
+                        predicted_ms: span.value(Quantity::Itl, usage),
+                        ..blank(Neighbours::Around, usage, left_out.context_length)
+                    })
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Whether two points were measured at one context length.
+pub(super) fn same_context(a: &DecodePoint, b: &DecodePoint) -> bool {
+    a.context_length.total_cmp(&b.context_length).is_eq()
+}
+
+/// Geometric mean of the shortest and the longest context of sorted points.
+pub(super) fn middle_context(points: &[DecodePoint]) -> f64 {
+    let ends = [&points[0], &points[points.len() - 1]].map(|point| point.context_length);
+    (ends[0] * ends[1]).sqrt()
+}
+
+/// In which part of the surface a place lies.
+pub(super) fn region(span: &Span<'_>, usage: f64, is_short: bool) -> Region {
+    let width = span.high() - span.low();
+    let share = if width > 0.0 {
+        (usage - span.low()) / width
+    } else {
+        0.0
+    };
+    Region::Loads {
+        usage: Third::of_share(share),
+        context: if is_short { Half::Short } else { Half::Long },
+    }
+}
+
+/// The line of one context length through a surface.
+#[derive(Debug)]
+pub(super) enum Span<'a> {
+    /// Between two rows, or on one.
+    Rows(RowSpan<'a>),
+    /// Through triangles.
+    Scattered(ScatteredSpan<'a>),
+}
+
+impl Span<'_> {
+    /// Lowest KV usage.
+    pub(super) fn low(&self) -> f64 {
+        match self {
+            Self::Rows(span) => span.low(),
+            Self::Scattered(span) => span.low(),
+        }
+    }
+
+    /// Highest KV usage.
+    pub(super) fn high(&self) -> f64 {
+        match self {
+            Self::Rows(span) => span.high(),
+            Self::Scattered(span) => span.high(),
+        }
+    }
+
+    /// Whether the line runs along a row.
+    pub(super) fn is_on_row(&self) -> bool {
+        match self {
+            Self::Rows(span) => span.is_on_row(),
+            Self::Scattered(_) => false,
+        }
+    }
+
+    /// Whether points may lie on the line.
+    pub(super) fn may_hold_points(&self) -> bool {
+        match self {
+            Self::Rows(span) => span.is_on_row(),
+            Self::Scattered(_) => true,
+        }
+    }
+
+    /// The value at a KV usage, and outside the range its continuation.
+    pub(super) fn value(&self, quantity: Quantity, usage: f64) -> f64 {
+        match self {
+            Self::Rows(span) => span.value(quantity, usage),
+            Self::Scattered(span) => span.value(quantity, usage),
+        }
+    }
+
+    /// The cubics of one quantity along KV usage, from the lowest to the highest.
+    pub(super) fn cells(&self, quantity: Quantity) -> Vec<Cubic> {
+        match self {
+            Self::Rows(span) => span.cells(quantity),
+            Self::Scattered(span) => span.cells(quantity),
+        }
+    }
+}
