@@ -234,6 +234,41 @@ impl Serialize for Provenance {
     }
 }
 
+impl<'de> Deserialize<'de> for Provenance {
+    /// The shares that were written: their sum is one, whatever the latency was.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            #[serde(default)]
+            measured: f64,
+            #[serde(default)]
+            interpolated: f64,
+            #[serde(default)]
+            extrapolated: f64,
+            #[serde(default)]
+            roofline: f64,
+            #[serde(default)]
+            analytic: f64,
+            farthest: Option<Beyond>,
+        }
+        let written = Written::deserialize(deserializer)?;
+        let mut read = Self {
+            farthest: written.farthest,
+            ..Self::default()
+        };
+        for (kind, share) in [
+            (SourceKind::Measured, written.measured),
+            (SourceKind::Interpolated, written.interpolated),
+            (SourceKind::Extrapolated, written.extrapolated),
+            (SourceKind::Roofline, written.roofline),
+            (SourceKind::Analytic, written.analytic),
+        ] {
+            read.ms[kind.slot()] = share;
+        }
+        Ok(read)
+    }
+}
+
 /// A predicted number with its origin: a number never travels without it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate<T> {

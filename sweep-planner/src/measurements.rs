@@ -5,12 +5,12 @@ use std::fmt;
 
 use dgdr_perf_model::{Estimate, ParallelMapping};
 use dgdr_units::{Bytes, Milliseconds, RequestsPerSecond, TokensPerSecond};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::PlannerError;
 
 /// What a worker does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Prefill and decode.

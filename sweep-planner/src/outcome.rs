@@ -5,7 +5,7 @@ use std::fmt;
 
 use dgdr_perf_model::ParallelMapping;
 use dgdr_units::Gpus;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::candidates::Rejected;
 use crate::measurements::{Failure, Role};
@@ -92,7 +92,7 @@ fn better(mine: &Configuration, theirs: &Configuration, problem: &Problem) -> bo
 }
 
 /// The nearest configuration, and how to get what was asked for.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Closest {
     /// The nearest configuration.
     pub pick: Configuration,

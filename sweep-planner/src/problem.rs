@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use dgdr_perf_model::{Backend, ParallelMapping};
 use dgdr_units::{Bytes, Gpus, Milliseconds, RequestsPerSecond};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::PlannerError;
 
@@ -174,7 +174,7 @@ impl Workload {
 }
 
 /// Load that the deployment must carry.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Load {
     /// Requests in flight.
@@ -200,7 +200,7 @@ impl Load {
 }
 
 /// Latencies that must be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sla {
     /// A bound each on the first token and on the following ones.
@@ -215,7 +215,7 @@ pub enum Sla {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Goal {
     /// The most tokens under an SLA.
@@ -237,7 +237,7 @@ impl Goal {
 }
 
 /// How the winner is found among those that keep the SLA.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Picking {
     /// The most tokens per second from all GPUs of the budget.

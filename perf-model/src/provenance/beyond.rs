@@ -4,13 +4,13 @@ use std::fmt;
 
 use dgdr_units::{floor_count, real};
 use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Steps of an octave that a distance is kept in: fine enough to print, small enough to travel with every latency.
 const STEPS: f64 = 256.0;
 
 /// A quantity along which operators were measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Axis {
@@ -108,5 +108,18 @@ impl Serialize for Beyond {
         map.serialize_entry("axis", self.axis.name())?;
         map.serialize_entry("ratio", &((self.ratio() * 100.0).round() / 100.0))?;
         map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Beyond {
+    /// What was written, to the two decimals of its ratio.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            axis: Axis,
+            ratio: f64,
+        }
+        let Written { axis, ratio } = Written::deserialize(deserializer)?;
+        Ok(Self::of_octaves(axis, ratio.max(1.0).log2()))
     }
 }

@@ -53,3 +53,15 @@ proptest! {
         prop_assert!((kept - octaves).abs() <= 0.5 / 256.0 + 1e-12);
     }
 }
+
+#[test]
+fn what_was_written_is_read_again() {
+    for text in [
+        r#"{"measured":0.25,"roofline":0.75}"#,
+        r#"{"interpolated":0.9,"extrapolated":0.1,"farthest":{"axis":"features","ratio":1.16}}"#,
+        "{}",
+    ] {
+        let read: Provenance = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+}

@@ -4,10 +4,10 @@ use std::fmt;
 
 use dgdr_perf_model::{ParallelMapping, Provenance};
 use dgdr_units::{Gpus, Milliseconds, RequestsPerSecond, TokensPerSecond};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One way to deploy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Configuration {
     /// What it reaches.
     #[serde(flatten)]
@@ -29,7 +29,7 @@ impl Configuration {
 }
 
 /// What a configuration reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Performance {
     /// Generated tokens per second and GPU of the copies.
     pub tokens_per_s_per_gpu: TokensPerSecond,
@@ -57,7 +57,7 @@ pub struct Performance {
 }
 
 /// Workers of one copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Layout {
     /// One worker for both roles.
@@ -99,7 +99,7 @@ impl fmt::Display for Layout {
 }
 
 /// Equal workers of one role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerGroup {
     /// How many.
     pub workers: u32,

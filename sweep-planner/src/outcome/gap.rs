@@ -4,10 +4,10 @@ use std::fmt;
 
 use dgdr_perf_model::{Backend, MappingWidths};
 use dgdr_units::{Fraction, Gpus, Milliseconds};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A bound that is missed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "constraint")]
 pub enum Gap {
     /// Time to first token.
@@ -95,7 +95,7 @@ impl fmt::Display for Gap {
 }
 
 /// What would help.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "action")]
 #[non_exhaustive]
 pub enum Remedy {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use dgdr_units::{Fraction, Gpus, Milliseconds};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::configuration::Configuration;
 use super::gap::Gap;
@@ -146,7 +146,7 @@ impl Serialize for Lost {
 }
 
 /// A configuration on the Pareto front.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ParetoPoint {
     /// The configuration.
     #[serde(flatten)]
@@ -156,7 +156,7 @@ pub struct ParetoPoint {
 }
 
 /// A mapping without a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Excluded {
     /// Its name.
     pub mapping: String,
