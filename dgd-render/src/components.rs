@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dgdr_perf_model::{Backend, KvQuant};
+use dgdr_perf_model::{Backend, KvQuant, ParallelMapping};
 use dgdr_types::contract::HF_TOKEN_SECRET;
 use dgdr_types::dgd::{
     ClaimSource, Component, ComponentType, Container, EnvFrom, EnvVar, GPU_RESOURCE, MAIN_CONTAINER,
@@ -59,33 +59,44 @@ pub(super) fn worker(
     if let Some(simulated) = &plan.mocker {
         return Ok(mocker::worker(plan, simulated, role, worker));
     }
-    let gpus = worker.mapping.gpus().get();
-    let per_node = plan.gpus_per_node.get();
-    let nodes = gpus.div_ceil(per_node);
-    if nodes > 1 && !gpus.is_multiple_of(nodes) {
-        return Err(RenderError::UnevenNodes {
-            mapping: worker.mapping,
-            per_node,
-        });
-    }
+    let (nodes, gpus_per_pod) = spread(plan, worker.mapping)?;
     let mut args = vec!["-m".to_owned(), module(plan.backend).to_owned()];
     args.extend(worker_arguments(plan, role, worker));
     let (name, component_type) = identity(plan.backend, role);
     let mut container = container(plan, args);
     container.working_dir = Some(working_dir(plan.backend).to_owned());
     container.resources = Some(Resources {
-        limits: BTreeMap::from([(GPU_RESOURCE.to_owned(), (gpus / nodes).to_string())]),
+        limits: BTreeMap::from([(GPU_RESOURCE.to_owned(), gpus_per_pod.to_string())]),
     });
     Ok(Component {
         name: name.to_owned(),
         component_type,
         replicas: Some(worker.replicas),
         multinode: (nodes > 1).then_some(Multinode { node_count: nodes }),
-        shared_memory_size: (gpus > 1).then(|| SHARED_MEMORY.to_owned()),
+        shared_memory_size: (nodes * gpus_per_pod > 1).then(|| SHARED_MEMORY.to_owned()),
         scaling_adapter: None,
         runtime_version_override: plan.runtime_version_override.clone(),
         pod_template: pod(plan, container),
     })
+}
+
+/// Nodes of a worker, and GPUs of its pod on each.
+///
+/// # Errors
+/// [`RenderError::UnevenNodes`] when the nodes would not have equal parts. The operator starts as many copies of vLLM's
+/// attention on a node as fit whole, so that a copy across the edge of a node would be lost.
+fn spread(plan: &DeploymentPlan, mapping: ParallelMapping) -> Result<(u32, u32), RenderError> {
+    let gpus = mapping.gpus().get();
+    let per_node = plan.gpus_per_node.get();
+    let nodes = gpus.div_ceil(per_node);
+    let per_pod = gpus / nodes;
+    let copy = gpus / mapping.widths().attention_dp;
+    let parts_a_copy =
+        plan.backend == Backend::Vllm && !per_pod.is_multiple_of(copy) && !copy.is_multiple_of(per_pod);
+    if nodes > 1 && (!gpus.is_multiple_of(nodes) || parts_a_copy) {
+        return Err(RenderError::UnevenNodes { mapping, per_node });
+    }
+    Ok((nodes, per_pod))
 }
 
 /// An environment variable.

@@ -229,6 +229,46 @@ fn experts_are_spread_as_each_engine_spreads_them() {
     }
 }
 
+#[test]
+fn a_worker_fills_its_nodes_evenly_or_not_at_all() {
+    let mapping = |tp, attention_dp| {
+        ParallelMapping::new(MappingWidths {
+            tp,
+            attention_dp,
+            moe_ep: tp * attention_dp,
+            ..MappingWidths::ONE
+        })
+        .unwrap()
+    };
+    let spread = |backend, per_node, mapping| {
+        let mut plan = plan(
+            backend,
+            PlanLayout::Aggregated {
+                worker: worker(mapping, 1),
+            },
+        );
+        plan.gpus_per_node = std::num::NonZeroU32::new(per_node).unwrap();
+        render(&plan).map(|manifests| {
+            let worker = &manifests.deployment.spec.components[1];
+            (
+                worker.multinode.map(|multinode| multinode.node_count),
+                worker.gpus(),
+            )
+        })
+    };
+    assert_eq!(spread(Backend::Vllm, 8, mapping(4, 4)).unwrap(), (Some(2), 16));
+    assert_eq!(spread(Backend::Vllm, 4, mapping(8, 2)).unwrap(), (Some(4), 16));
+    assert_eq!(spread(Backend::Sglang, 6, mapping(4, 3)).unwrap(), (Some(2), 12));
+    for (backend, per_node, mapping) in [
+        (Backend::Sglang, 6, mapping(16, 1)),
+        // Six GPUs hold one copy of four, so that the third copy would have no place.
+        (Backend::Vllm, 6, mapping(4, 3)),
+    ] {
+        let error = spread(backend, per_node, mapping).unwrap_err();
+        assert!(matches!(error, RenderError::UnevenNodes { .. }), "{error}");
+    }
+}
+
 /// Tells the test report what could not run here.
 fn dgdr_skip(test: &str, reason: &str) {
     println!("skipped: {test}: {reason}");

@@ -13,7 +13,7 @@ mod conflicts;
 pub use conflicts::{Conflict, conflicts};
 
 /// A setting that the planner knows.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// Its name.
     pub name: &'static str,
@@ -24,7 +24,7 @@ pub struct Setting {
 }
 
 /// What values a setting takes. As in the planner, a text that holds a number or a truth value stands for it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// True or false.
     Flag,

@@ -9,14 +9,15 @@ use crate::error::DgdrError;
 use crate::finding::Findings;
 use crate::image::{ImageReference, RuntimeVersion};
 use crate::parse::RawRequest;
-use crate::resolved::{Assumed, Load, ModelCache, ResolvedRequest, Sla, Workload};
-use crate::spec::{BackendChoice, DgdrSpec, ModelCacheSpec, SearchStrategy, SlaSpec, WorkloadSpec};
+use crate::resolved::{Assumed, Load, ResolvedRequest, Sla, Workload};
+use crate::spec::{BackendChoice, DgdrSpec, SearchStrategy, SlaSpec, WorkloadSpec};
 use envelope::Envelope;
 use reader::{Fault, Report};
 
 mod envelope;
 mod features;
 mod hardware;
+mod model_cache;
 mod overrides;
 mod reader;
 
@@ -89,6 +90,7 @@ impl Resolver<'_> {
         let runtime_version_override = self.runtime_version(runtime_version_override);
         self.check_version_is_known(image.as_ref(), runtime_version_override);
         let model_cache = model_cache.and_then(|cache| self.model_cache(cache));
+        self.check_location(model.as_deref(), model_cache.as_ref());
         let hardware = self.hardware(hardware.unwrap_or_default());
         let (workload, load) = self.workload(workload.unwrap_or_default());
         let optimization_type = sla.as_ref().and_then(|sla| sla.optimization_type);
@@ -217,50 +219,6 @@ impl Resolver<'_> {
                 "spec.runtimeVersionOverride: the tag of {image} states no version; a cluster asks for the override then"
             ));
         }
-    }
-
-    fn model_cache(&mut self, given: ModelCacheSpec) -> Option<ModelCache> {
-        let ModelCacheSpec {
-            pvc_name,
-            pvc_model_path,
-            pvc_mount_path,
-        } = given;
-        let pvc_mount_path = pvc_mount_path.unwrap_or_else(|| defaults::PVC_MOUNT_PATH.to_owned());
-        if !pvc_mount_path.starts_with('/') || pvc_mount_path.contains(':') {
-            let fault = Fault::new("must be an absolute path without ':'", "start it with '/'");
-            self.fault(
-                "spec.modelCache.pvcMountPath",
-                Some(format!("{pvc_mount_path:?}")),
-                fault,
-            );
-        }
-        if let Some(path) = pvc_model_path
-            .as_deref()
-            .filter(|path| path.split('/').any(|part| part == ".."))
-        {
-            let fault = Fault::new("must stay within the volume", "remove the '..'");
-            self.fault("spec.modelCache.pvcModelPath", Some(format!("{path:?}")), fault);
-        }
-        let Some(pvc_name) = pvc_name else {
-            if self.has_fault_at("spec.modelCache.pvcName") {
-                return None;
-            }
-            if pvc_model_path.is_some() {
-                let fix =
-                    "name a PersistentVolumeClaim in the namespace of the request, or remove modelCache";
-                let fault = Fault::new(rules::CACHE_CLAIM.message, fix);
-                self.fault("spec.modelCache.pvcName", None, fault);
-            } else {
-                self.warnings
-                    .push("spec.modelCache: without pvcName it has no effect".to_owned());
-            }
-            return None;
-        };
-        Some(ModelCache {
-            pvc_name,
-            pvc_model_path,
-            pvc_mount_path,
-        })
     }
 
     fn workload(&mut self, given: WorkloadSpec) -> (Option<Workload>, Load) {

@@ -92,13 +92,28 @@ pub struct ModelCache {
 
 impl ModelCache {
     /// Absolute path of the model in a container; none when the volume is a Hugging Face cache.
+    ///
+    /// As in upstream, a path below the mount is taken as it is, and any other is one within the volume, be it written
+    /// with a leading slash or not.
     pub fn model_path(&self) -> Option<String> {
-        let inner = self.pvc_model_path.as_deref()?;
-        Some(format!(
-            "{}/{}",
-            self.pvc_mount_path.trim_end_matches('/'),
-            inner.trim_matches('/')
-        ))
+        let given = self.pvc_model_path.as_deref()?.trim().trim_end_matches('/');
+        if self.holds(given) {
+            return Some(given.to_owned());
+        }
+        let mount = self.pvc_mount_path.trim_end_matches('/');
+        let inner = given.trim_start_matches("./").trim_start_matches('/');
+        Some(if inner.is_empty() || inner == "." {
+            mount.to_owned()
+        } else {
+            format!("{mount}/{inner}")
+        })
+    }
+
+    /// Whether an absolute path is the mount or lies below it.
+    pub fn holds(&self, path: &str) -> bool {
+        let mount = self.pvc_mount_path.trim_end_matches('/');
+        let is_inside = |rest: &str| rest.is_empty() || rest.starts_with('/');
+        path.starts_with('/') && path.strip_prefix(mount).is_some_and(is_inside)
     }
 }
 

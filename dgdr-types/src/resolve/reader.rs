@@ -209,6 +209,35 @@ macro_rules! choice_fields {
 
 choice_fields!(BackendChoice, SearchStrategy, OptimizationType);
 
+/// A text that may be empty.
+struct AnyText(String);
+
+impl Field for AnyText {
+    fn read(value: &Value, path: &str, report: &mut Report<'_>) -> Result<Self, Fault> {
+        if let Value::String(text) = value {
+            return Ok(Self(text.clone()));
+        }
+        String::read(value, path, report).map(Self)
+    }
+}
+
+impl Field for ModelCacheSpec {
+    fn read(value: &Value, path: &str, report: &mut Report<'_>) -> Result<Self, Fault> {
+        let mut reader = ObjectReader::new(value, path, report)?;
+        let read = Self {
+            pvc_name: reader.take("pvcName"),
+            // Templates leave it empty to say that the volume is a Hugging Face cache, as upstream takes it.
+            pvc_model_path: reader
+                .take("pvcModelPath")
+                .map(|AnyText(text)| text)
+                .filter(|text| !text.trim().is_empty()),
+            pvc_mount_path: reader.take("pvcMountPath"),
+        };
+        reader.finish();
+        Ok(read)
+    }
+}
+
 /// Reads objects field by field: `field = "nameOnTheWire"`.
 macro_rules! object_fields {
     ($($object:ident { $($field:ident = $name:literal),+ $(,)? })+) => {
@@ -239,7 +268,6 @@ object_fields! {
         search_strategy = "searchStrategy",
         auto_apply = "autoApply",
     }
-    ModelCacheSpec { pvc_name = "pvcName", pvc_model_path = "pvcModelPath", pvc_mount_path = "pvcMountPath" }
     HardwareSpec {
         gpu_sku = "gpuSku",
         vram_mb = "vramMb",

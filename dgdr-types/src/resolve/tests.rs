@@ -236,3 +236,71 @@ fn simulated_engines_need_a_sweep() {
     let without = "model: m\nfeatures: {planner: {pre_deployment_sweeping_mode: none}}\n";
     assert!(resolve_text(without).is_ok());
 }
+
+#[test]
+fn a_model_in_a_volume_has_one_path() {
+    let path = |cache: &str| {
+        let request = resolve_text(&format!("model: a/b\nmodelCache: {{pvcName: c, {cache}}}\n")).unwrap();
+        (request.model_cache.unwrap().model_path(), request.warnings)
+    };
+    for (cache, expected) in [
+        ("pvcModelPath: hub/x", "/opt/model-cache/hub/x"),
+        ("pvcModelPath: hub/x/", "/opt/model-cache/hub/x"),
+        ("pvcModelPath: ./hub/x", "/opt/model-cache/hub/x"),
+        ("pvcModelPath: /opt/model-cache/hub/x", "/opt/model-cache/hub/x"),
+        ("pvcModelPath: /opt/model-cache", "/opt/model-cache"),
+        ("pvcModelPath: .", "/opt/model-cache"),
+        ("pvcModelPath: x, pvcMountPath: /models/", "/models/x"),
+        ("pvcModelPath: x, pvcMountPath: /", "/x"),
+        (
+            "pvcModelPath: opt/model-cache/x",
+            "/opt/model-cache/opt/model-cache/x",
+        ),
+    ] {
+        assert_eq!(path(cache), (Some(expected.to_owned()), Vec::new()), "{cache}");
+    }
+    for (cache, expected) in [
+        ("pvcModelPath: /hub/x", "/opt/model-cache/hub/x"),
+        (
+            "pvcModelPath: /opt/model-cache2/x",
+            "/opt/model-cache/opt/model-cache2/x",
+        ),
+        (
+            "pvcModelPath: hub/models--a--b",
+            "/opt/model-cache/hub/models--a--b",
+        ),
+    ] {
+        let (path, warnings) = path(cache);
+        assert_eq!(path.as_deref(), Some(expected), "{cache}");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+    }
+}
+
+#[test]
+fn a_model_path_outside_its_volume_is_refused_with_both_paths() {
+    let request = |model: &str, cache: &str| format!("model: {model}\nmodelCache: {{pvcName: c{cache}}}\n");
+    assert!(resolve_text(&request("/opt/model-cache/x", "")).is_ok());
+    assert!(resolve_text(&request("/opt/model-cache/x", ", pvcModelPath: x")).is_ok());
+    let outside = faults(&request("/data/x", ""));
+    assert!(
+        outside.contains("spec.model") && outside.contains("/data/x"),
+        "{outside}"
+    );
+    assert!(outside.contains("mounted at /opt/model-cache"), "{outside}");
+    let other = faults(&request("/opt/model-cache/x", ", pvcModelPath: other"));
+    assert!(
+        other.contains("/opt/model-cache/x") && other.contains("/opt/model-cache/other"),
+        "{other}"
+    );
+    let unmounted = resolve_text("model: /data/x\n").unwrap();
+    assert_eq!(unmounted.warnings.len(), 1, "{:?}", unmounted.warnings);
+}
+
+#[test]
+fn a_volume_without_a_model_path_is_a_hub_cache() {
+    for path in ["", ", pvcModelPath: \"\""] {
+        let text = format!("model: a/b\nmodelCache: {{pvcName: c{path}}}\n");
+        let cache = resolve_text(&text).unwrap().model_cache.unwrap();
+        assert_eq!(cache.model_path(), None, "{text}");
+    }
+}
