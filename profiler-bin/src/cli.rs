@@ -100,7 +100,7 @@ fn answer<T: Serialize>(
 }
 
 /// Runs the pipeline's futures: a simulation never waits, so one thread is all it needs.
-fn block_on<F: Future>(future: F) -> Result<F::Output, ProfilerError> {
+pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, ProfilerError> {
     Ok(tokio::runtime::Builder::new_current_thread()
         .build()?
         .block_on(future))

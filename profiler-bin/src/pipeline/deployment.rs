@@ -6,7 +6,7 @@ mod profiles;
 
 use std::collections::BTreeMap;
 
-use dgdr_perf_model::ParallelMapping;
+use dgdr_perf_model::{Backend, ParallelMapping};
 use dgdr_sweep_planner::{Configuration, Layout};
 use dgdr_types::names::{MAX_DGD_NAME, dgd_name, shorten};
 use dgdr_types::{ImageReference, PlannerSettings, ResolvedRequest, Sla};
@@ -214,15 +214,14 @@ fn default_image() -> Result<ImageReference, ProfilerError> {
 
 /// The operator renames the deployment; a run of one's own names it after the request, or after what it serves.
 fn name(request: &ResolvedRequest, study: &Study) -> String {
-    if let Some(name) = &request.name {
-        return dgd_name(name);
+    match &request.name {
+        Some(name) => dgd_name(name),
+        None => name_of_model(&request.model, study.backend),
     }
-    let short = request
-        .model
-        .trim_end_matches('/')
-        .rsplit('/')
-        .next()
-        .unwrap_or(&request.model);
+}
+
+fn name_of_model(model: &str, backend: Backend) -> String {
+    let short = model.trim_end_matches('/').rsplit('/').next().unwrap_or(model);
     let mut label: String = short
         .chars()
         .map(|letter| {
@@ -237,7 +236,7 @@ fn name(request: &ResolvedRequest, study: &Study) -> String {
     if label.is_empty() {
         label.push_str("model");
     }
-    shorten(&format!("{label}-{}", study.backend), MAX_DGD_NAME)
+    shorten(&format!("{label}-{backend}"), MAX_DGD_NAME)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -280,3 +279,6 @@ async fn worker(
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod commands;
+mod features;
 mod profile;
 mod run;
 mod sensitivity;

@@ -1,0 +1,110 @@
+//! Features of a request, from its text to `final_config.yaml`.
+
+use serde_json::Value;
+
+use crate::run::{Sandbox, files, request, stderr};
+
+/// The guide's request with further fields of its spec.
+fn with(fields: &str) -> String {
+    request("Qwen/Qwen3-32B", "vllm").replace("  autoApply: true\n", fields)
+}
+
+/// All documents of the deployment, or the reason why there is none.
+fn deploy(text: &str) -> Result<Vec<Value>, String> {
+    let sandbox = Sandbox::new();
+    let config = sandbox.write("dgdr.yaml", text);
+    let config = config.to_str().unwrap();
+    let output = sandbox.run(&["profile", "--config", config, "--output-dir", "out", "--no-plots"]);
+    if output.status.code() != Some(0) {
+        // The cluster learns of the failure from the status file; there is nothing else.
+        assert_eq!(
+            files(&sandbox.path("out")),
+            ["profile_sla.log", "profiler_status.yaml"]
+        );
+        return Err(stderr(&output));
+    }
+    let text = std::fs::read_to_string(sandbox.path("out/final_config.yaml")).unwrap();
+    Ok(serde_saphyr::from_multiple(&text).unwrap())
+}
+
+fn component<'a>(documents: &'a [Value], name: &str) -> &'a Value {
+    let components = documents.last().unwrap()["spec"]["components"]
+        .as_array()
+        .unwrap();
+    components
+        .iter()
+        .find(|component| component["name"] == name)
+        .unwrap()
+}
+
+#[test]
+fn simulated_engines_get_the_curves_of_the_run() {
+    let documents = deploy(&with(
+        "  features: {mocker: {enabled: true}, kvRouter: {enabled: true}}\n",
+    ))
+    .unwrap();
+    assert_eq!(documents.len(), 2);
+    assert_eq!(
+        documents[0]["metadata"]["name"],
+        "planner-profile-data-my-model-profiling"
+    );
+    assert!(documents[0]["binaryData"]["mocker.npz"].is_string());
+    let frontend = &component(&documents, "Frontend")["podTemplate"]["spec"]["containers"][0];
+    assert_eq!(frontend["env"][0]["value"], "kv");
+    // The image of the request holds vLLM; its sibling holds the simulator.
+    assert_eq!(frontend["image"], "nvcr.io/nvidia/ai-dynamo/dynamo-planner:0.9.0");
+    assert!(!documents[1].to_string().contains("nvidia.com/gpu"));
+}
+
+#[test]
+fn simulated_engines_without_a_sweep_are_refused_and_nothing_is_deployed() {
+    let text =
+        with("  features:\n    mocker: {enabled: true}\n    planner: {pre_deployment_sweeping_mode: none}\n");
+    let reason = deploy(&text).unwrap_err();
+    assert!(
+        reason.contains("spec.features.planner.pre_deployment_sweeping_mode"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn the_guides_planner_and_volume_reach_the_deployment() {
+    let documents = deploy(&with(
+        "  modelCache: {pvcName: model-cache, pvcModelPath: hub/qwen, pvcMountPath: /opt/model-cache}\n\
+         \x20 overrides: {profilingJob: {template: {spec: {imagePullSecrets: [{name: nvcr-imagepullsecret}]}}}}\n\
+         \x20 features:\n    planner:\n      planner_min_endpoint: 2\n      planner_adjustment_interval: 60\n\
+         \x20     planner_load_predictor: linear\n",
+    ))
+    .unwrap();
+    let settings = documents[0]["data"]["planner_config.json"].as_str().unwrap();
+    let settings: Value = serde_json::from_str(settings).unwrap();
+    assert_eq!(settings["min_endpoint"], 2);
+    assert_eq!(settings["throughput_adjustment_interval_seconds"], 60);
+    assert_eq!(settings["load_predictor"], "arima");
+    assert_eq!(settings["optimization_target"], "sla");
+    for name in ["Frontend", "prefill", "decode"] {
+        let pod = &component(&documents, name)["podTemplate"]["spec"];
+        assert_eq!(pod["imagePullSecrets"][0]["name"], "nvcr-imagepullsecret");
+        assert_eq!(
+            pod["volumes"][0]["persistentVolumeClaim"]["claimName"],
+            "model-cache"
+        );
+        let args = pod["containers"][0]["args"].to_string();
+        assert!(args.contains("\"/opt/model-cache/hub/qwen\""), "{name}: {args}");
+        assert!(args.contains("\"Qwen/Qwen3-32B\""), "{name}: {args}");
+    }
+    assert_eq!(
+        component(&documents, "Planner")["podTemplate"]["spec"]["imagePullSecrets"][0]["name"],
+        "nvcr-imagepullsecret"
+    );
+}
+
+#[test]
+fn a_model_outside_its_volume_is_refused_with_both_paths_and_nothing_is_deployed() {
+    let text = with("  modelCache: {pvcName: model-cache}\n").replace("Qwen/Qwen3-32B", "/data/qwen");
+    let reason = deploy(&text).unwrap_err();
+    assert!(
+        reason.contains("/data/qwen") && reason.contains("/opt/model-cache"),
+        "{reason}"
+    );
+}
