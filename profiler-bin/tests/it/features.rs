@@ -1,5 +1,7 @@
 //! Features of a request, from its text to `final_config.yaml`.
 
+use std::process::Output;
+
 use serde_json::Value;
 
 use crate::run::{Sandbox, files, request, stderr};
@@ -9,22 +11,31 @@ fn with(fields: &str) -> String {
     request("Qwen/Qwen3-32B", "vllm").replace("  autoApply: true\n", fields)
 }
 
-/// All documents of the deployment, or the reason why there is none.
-fn deploy(text: &str) -> Result<Vec<Value>, String> {
+fn run(text: &str) -> (Sandbox, Output) {
     let sandbox = Sandbox::new();
     let config = sandbox.write("dgdr.yaml", text);
     let config = config.to_str().unwrap();
     let output = sandbox.run(&["profile", "--config", config, "--output-dir", "out", "--no-plots"]);
-    if output.status.code() != Some(0) {
-        // The cluster learns of the failure from the status file; there is nothing else.
-        assert_eq!(
-            files(&sandbox.path("out")),
-            ["profile_sla.log", "profiler_status.yaml"]
-        );
-        return Err(stderr(&output));
-    }
+    (sandbox, output)
+}
+
+/// All documents of the deployment.
+fn deployed(text: &str) -> Vec<Value> {
+    let (sandbox, output) = run(text);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = std::fs::read_to_string(sandbox.path("out/final_config.yaml")).unwrap();
-    Ok(serde_saphyr::from_multiple(&text).unwrap())
+    serde_saphyr::from_multiple(&text).unwrap()
+}
+
+/// Why there is no deployment: the cluster learns of it from the status file, and nothing else is written.
+fn refused(text: &str) -> String {
+    let (sandbox, output) = run(text);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert_eq!(
+        files(&sandbox.path("out")),
+        ["profile_sla.log", "profiler_status.yaml"]
+    );
+    stderr(&output)
 }
 
 fn component<'a>(documents: &'a [Value], name: &str) -> &'a Value {
@@ -39,10 +50,9 @@ fn component<'a>(documents: &'a [Value], name: &str) -> &'a Value {
 
 #[test]
 fn simulated_engines_get_the_curves_of_the_run() {
-    let documents = deploy(&with(
+    let documents = deployed(&with(
         "  features: {mocker: {enabled: true}, kvRouter: {enabled: true}}\n",
-    ))
-    .unwrap();
+    ));
     assert_eq!(documents.len(), 2);
     assert_eq!(
         documents[0]["metadata"]["name"],
@@ -60,7 +70,7 @@ fn simulated_engines_get_the_curves_of_the_run() {
 fn simulated_engines_without_a_sweep_are_refused_and_nothing_is_deployed() {
     let text =
         with("  features:\n    mocker: {enabled: true}\n    planner: {pre_deployment_sweeping_mode: none}\n");
-    let reason = deploy(&text).unwrap_err();
+    let reason = refused(&text);
     assert!(
         reason.contains("spec.features.planner.pre_deployment_sweeping_mode"),
         "{reason}"
@@ -69,13 +79,12 @@ fn simulated_engines_without_a_sweep_are_refused_and_nothing_is_deployed() {
 
 #[test]
 fn the_guides_planner_and_volume_reach_the_deployment() {
-    let documents = deploy(&with(
+    let documents = deployed(&with(
         "  modelCache: {pvcName: model-cache, pvcModelPath: hub/qwen, pvcMountPath: /opt/model-cache}\n\
          \x20 overrides: {profilingJob: {template: {spec: {imagePullSecrets: [{name: nvcr-imagepullsecret}]}}}}\n\
          \x20 features:\n    planner:\n      planner_min_endpoint: 2\n      planner_adjustment_interval: 60\n\
          \x20     planner_load_predictor: linear\n",
-    ))
-    .unwrap();
+    ));
     let settings = documents[0]["data"]["planner_config.json"].as_str().unwrap();
     let settings: Value = serde_json::from_str(settings).unwrap();
     assert_eq!(settings["min_endpoint"], 2);
@@ -102,7 +111,7 @@ fn the_guides_planner_and_volume_reach_the_deployment() {
 #[test]
 fn a_model_outside_its_volume_is_refused_with_both_paths_and_nothing_is_deployed() {
     let text = with("  modelCache: {pvcName: model-cache}\n").replace("Qwen/Qwen3-32B", "/data/qwen");
-    let reason = deploy(&text).unwrap_err();
+    let reason = refused(&text);
     assert!(
         reason.contains("/data/qwen") && reason.contains("/opt/model-cache"),
         "{reason}"
