@@ -10,6 +10,20 @@ const BOOTSTRAP_PORT: u32 = 12_345;
 /// Where KV events are published, as in upstream's routed examples.
 const KV_EVENTS: &str = r#"{"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:5557"}"#;
 
+/// Tokens of a prompt that one attention copy of SGLang works on at a time, at most: the engine's own default on the
+/// largest GPUs, for which its memory share leaves room.
+const LARGEST_CHUNK: u32 = 16_384;
+
+/// SGLang refuses chunks that are no multiple of its page, and some attention kernels make the page this large.
+const LARGEST_PAGE: u32 = 128;
+
+/// Tokens of a prompt that one attention copy works on at a time: the largest step that was counted, as upstream sets it,
+/// within what the engine has room for.
+pub(crate) fn prefill_chunk(worker: &WorkerPlan) -> u32 {
+    let step = worker.max_num_tokens.min(LARGEST_CHUNK);
+    step.next_multiple_of(LARGEST_PAGE)
+}
+
 pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) -> Vec<String> {
     let widths = worker.mapping.widths();
     let mut arguments = Arguments::default();
@@ -52,6 +66,13 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
     );
     if role != Role::Decode {
         arguments.value("max-prefill-tokens", &worker.max_num_tokens);
+        // SGLang divides it among attention copies; unset, eight of them would share the chunk of one.
+        let chunk = prefill_chunk(worker).saturating_mul(widths.attention_dp);
+        arguments.value("chunked-prefill-size", &chunk);
+    }
+    if role == Role::Aggregated {
+        // Steps of prompts and decoded tokens together, as aggregated workers are ranked.
+        arguments.flag("enable-mixed-chunk");
     }
     if publishes_kv_events(plan, role) {
         arguments.value("kv-events-config", &KV_EVENTS);
