@@ -65,6 +65,7 @@ fn deploy(text: &str, space: SearchSpace) -> Result<Option<Deployed>, ProfilerEr
             pick: &pick,
             limits: &limits,
             context_length: question.model.context_length,
+            isl: question.workload.isl(),
             osl: question.workload.osl(),
             granularity: options.granularity,
         };
