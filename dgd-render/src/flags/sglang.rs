@@ -17,11 +17,14 @@ const LARGEST_CHUNK: u32 = 16_384;
 /// SGLang refuses chunks that are no multiple of its page, and some attention kernels make the page this large.
 const LARGEST_PAGE: u32 = 128;
 
-/// Tokens of a prompt that one attention copy works on at a time: the largest step that was counted, as upstream sets it,
-/// within what the engine has room for.
+/// Tokens of prompts that all attention copies together work on at a time: for each the largest step that was counted, as
+/// upstream sets it, within what the engine has room for.
+///
+/// SGLang and its simulator divide the flag among the copies; unset, eight of them would share the chunk of one.
 pub(crate) fn prefill_chunk(worker: &WorkerPlan) -> u32 {
     let step = worker.max_num_tokens.min(LARGEST_CHUNK);
     step.next_multiple_of(LARGEST_PAGE)
+        .saturating_mul(worker.mapping.widths().attention_dp)
 }
 
 pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) -> Vec<String> {
@@ -66,9 +69,7 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
     );
     if role != Role::Decode {
         arguments.value("max-prefill-tokens", &worker.max_num_tokens);
-        // SGLang divides it among attention copies; unset, eight of them would share the chunk of one.
-        let chunk = prefill_chunk(worker).saturating_mul(widths.attention_dp);
-        arguments.value("chunked-prefill-size", &chunk);
+        arguments.value("chunked-prefill-size", &prefill_chunk(worker));
     }
     if role == Role::Aggregated {
         // Steps of prompts and decoded tokens together, as aggregated workers are ranked.
