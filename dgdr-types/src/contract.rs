@@ -22,6 +22,8 @@ pub const PROFILING_SERVICE_ACCOUNT: &str = "dgdr-profiling-job";
 pub const HF_TOKEN_SECRET: &str = "hf-token-secret";
 /// Name of the secret that the profiling Job pulls images with.
 pub const IMAGE_PULL_SECRET: &str = "nvcr-imagepullsecret";
+/// Bytes that the keys and values of a ConfigMap may take together: what the API server accepts.
+pub const MAX_CONFIG_MAP_BYTES: usize = 1 << 20;
 
 /// Annotation keys.
 pub mod annotation {

@@ -114,6 +114,18 @@ pub enum ProfilerError {
     /// Data could not be encoded.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// A result is larger than what passes it on.
+    #[error("{what} would be {bytes} bytes, and a ConfigMap holds at most {limit}: {advice}")]
+    TooLarge {
+        /// Which result.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// Most that can be passed on.
+        limit: usize,
+        /// What makes it smaller.
+        advice: &'static str,
+    },
     /// A result could not be encoded.
     #[error("cannot encode {what}: {problem}")]
     Encode {
@@ -171,7 +183,7 @@ impl ProfilerError {
             | Self::Query(_) => ExitStatus::Usage,
             Self::Infeasible { .. } | Self::KvCapacity { .. } | Self::Curve { .. } => ExitStatus::Infeasible,
             Self::SlaNotMet(_) => ExitStatus::SlaNotMet,
-            Self::Write(_) | Self::Stdout(_) => ExitStatus::OutputFailed,
+            Self::Write(_) | Self::Stdout(_) | Self::TooLarge { .. } => ExitStatus::OutputFailed,
             Self::Unit(_) | Self::Plot(_) | Self::Format(_) | Self::Encode { .. } => ExitStatus::Bug,
         }
     }
@@ -197,6 +209,7 @@ impl ProfilerError {
             Self::RunUnreadable { .. } => "run-unreadable",
             Self::Query(_) => "out-of-range",
             Self::SlaNotMet(_) => "sla-not-met",
+            Self::TooLarge { .. } => "too-large",
             Self::Write(_) | Self::Stdout(_) => "not-writable",
             Self::Unit(_) | Self::Plot(_) | Self::Format(_) | Self::Encode { .. } => "bug",
         }

@@ -15,5 +15,6 @@ pub mod request;
 mod results;
 pub mod runner_up;
 pub mod sensitivity;
+mod sizes;
 mod stage;
 pub mod study;

@@ -16,6 +16,7 @@ use super::request::{engine_tables, question};
 use super::results::Results;
 use super::runner_up::runner_up;
 use super::sensitivity::{Sensitivity, sensitivity};
+use super::sizes;
 use super::stage::{Notices, Stage, Stopwatch};
 use crate::artifacts::{OutputDirectory, RunLog, StatusFile, Timings};
 use crate::error::ProfilerError;
@@ -147,6 +148,9 @@ async fn steps(
     };
     let planned = plan(input, &mut comparison.probes[chosen]).await?;
     let deployment = deployment(planned, stage.log, &mut notices)?;
+    if let Some(warning) = sizes::check(&curve_files, &deployment)? {
+        notices.warn(stage.log, warning);
+    }
     let results = Results {
         request,
         options,

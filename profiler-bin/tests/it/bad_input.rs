@@ -139,3 +139,26 @@ fn an_unwritable_output_directory_is_named() {
     assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
     assert!(stderr(&output).contains("blocked/out"), "{}", stderr(&output));
 }
+
+#[test]
+fn curves_that_no_config_map_holds_are_refused() {
+    let sandbox = Sandbox::new();
+    let config = sandbox.write("dgdr.yaml", &request("Qwen/Qwen3-32B", "vllm"));
+    let output = sandbox.run(&[
+        "profile",
+        "--config",
+        config.to_str().unwrap(),
+        "--output-dir",
+        "out",
+        "--decode-interpolation-granularity",
+        "200",
+    ]);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(6), "{told}");
+    assert!(told.contains("a ConfigMap holds at most 1048576"), "{told}");
+    assert!(told.contains("--decode-interpolation-granularity"), "{told}");
+    assert_eq!(
+        files(&sandbox.path("out")),
+        ["profile_sla.log", "profiler_status.yaml"]
+    );
+}
