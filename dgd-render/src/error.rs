@@ -1,6 +1,9 @@
 //! Why a deployment cannot be rendered.
 
 use dgdr_perf_model::{Backend, KvQuant, ParallelMapping};
+use dgdr_types::dgd::DocumentError;
+
+use super::overrides::OverrideProblems;
 
 /// Why a deployment cannot be rendered, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,12 @@ pub enum RenderError {
         /// The format.
         format: KvQuant,
     },
+    /// What a user changes cannot be merged.
+    #[error(transparent)]
+    Override(#[from] OverrideProblems),
+    /// What is generated has no form in the version that is wanted.
+    #[error("the generated deployment cannot be written: {0}")]
+    Document(#[from] DocumentError),
     /// No YAML or JSON form.
     #[error("the deployment has no text form: {problem}")]
     Text {

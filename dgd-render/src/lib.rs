@@ -7,9 +7,11 @@
 mod components;
 mod config_maps;
 mod error;
+mod finished;
 mod flags;
 mod images;
 mod mocker;
+mod overrides;
 mod plan;
 mod planner;
 mod planner_settings;
@@ -17,13 +19,16 @@ mod planner_settings;
 use dgdr_perf_model::Backend;
 use dgdr_types::dgd::{
     API_VERSION, BackendFramework, ConfigMap, DeploymentSpec, DynamoGraphDeployment, KIND, Metadata,
+    Readable, to_document,
 };
 use dgdr_types::names::MAX_DGD_AND_COMPONENT;
 use serde::Serialize;
 
 pub use error::RenderError;
+pub use finished::{FinishInput, Finished, finish};
 pub use images::{DEFAULT_IMAGE, DerivedImage, mocker_image, planner_image, worker_image};
 pub use mocker::MOCKER_TABLE_FILE;
+pub use overrides::{DgdOverride, Merged, OverrideProblem, OverrideProblems, OverrideTarget};
 pub use plan::{
     DeploymentPlan, MockerPlan, ModelCacheMount, ModelLocation, PlanLayout, PlannerPlan, ProfileData,
     RouterMode, TokenExchange, TrustRemoteCode, WorkerPlan,
@@ -109,7 +114,8 @@ pub fn to_yaml(manifests: &Manifests) -> Result<String, RenderError> {
     for config_map in &manifests.config_maps {
         documents.push(document(config_map)?);
     }
-    documents.push(document(&manifests.deployment)?);
+    let deployment = to_document(&manifests.deployment)?;
+    documents.push(document(&Readable(&deployment))?);
     Ok(documents.join("---\n"))
 }
 

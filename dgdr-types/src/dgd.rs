@@ -1,14 +1,22 @@
-//! `DynamoGraphDeployment` v1beta1, as far as deployments are generated.
+//! `DynamoGraphDeployment`: typed in v1beta1, as far as deployments are generated; as documents in both versions.
 //!
 //! Field names and order are the API's own; what is not set is not written.
 
 mod config_map;
+mod conversion;
+mod document;
+mod gpus;
+mod version;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use config_map::{CONFIG_MAP_API_VERSION, CONFIG_MAP_KIND, ConfigMap};
+pub use conversion::{Converted, convert};
+pub use document::{DocumentError, Readable, to_document};
+pub use gpus::{ComponentGpus, component_gpus, component_path, components};
+pub use version::{DgdVersion, DgdVersionError};
 
 /// API version of the generated deployments.
 pub const API_VERSION: &str = "nvidia.com/v1beta1";

@@ -88,7 +88,7 @@ impl fmt::Display for Findings {
 }
 
 /// The element of `known` that `name` was probably meant to be.
-pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     /// Jaro-Winkler similarity above which a name is worth suggesting; `gpuSKU` and `gpuSku` have 0.87.
     const SIMILAR: f64 = 0.8;
     let name = name.to_ascii_lowercase();

@@ -19,7 +19,7 @@ pub mod spec;
 mod yaml;
 
 pub use error::DgdrError;
-pub use finding::{Finding, Findings, Position};
+pub use finding::{Finding, Findings, Position, nearest};
 pub use gpu_sku::GpuSku;
 pub use image::{ImageError, ImageReference, RuntimeVersion, VersionError};
 pub use parse::{RawRequest, apply_set, parse_request};

@@ -105,6 +105,35 @@ pub fn profile_data_config_map_name(dgdr: &DgdrName) -> String {
     format!("planner-profile-data-{dgdr}")
 }
 
+/// A `ConfigMap` that is generated beside a deployment with a planner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlannerConfigMap {
+    /// The planner's settings.
+    Settings,
+    /// Curves of the engines.
+    ProfileData,
+}
+
+/// Which generated `ConfigMap` a name means: our own stable name for this DGDR, the fixed name of the profiler guide, or
+/// that with the four hexadecimal digits which upstream draws anew for each run.
+pub fn planner_config_map(name: &str, dgdr: Option<&DgdrName>) -> Option<PlannerConfigMap> {
+    let is_hex = |text: &str| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    [
+        ("planner-config", PlannerConfigMap::Settings),
+        ("planner-profile-data", PlannerConfigMap::ProfileData),
+    ]
+    .into_iter()
+    .find(|(fixed, _)| {
+        name.strip_prefix(fixed).is_some_and(|rest| {
+            rest.is_empty()
+                || rest
+                    .strip_prefix('-')
+                    .is_some_and(|suffix| is_hex(suffix) || dgdr.is_some_and(|dgdr| dgdr.as_str() == suffix))
+        })
+    })
+    .map(|(_, kind)| kind)
+}
+
 /// The name itself where it fits, else its head, a dash and eight hexadecimal digits of its hash: two long names
 /// with one head stay apart, and one name always shortens to the same.
 ///

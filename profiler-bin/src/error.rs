@@ -205,6 +205,7 @@ impl ProfilerError {
             Self::Infeasible { .. } => "infeasible",
             Self::KvCapacity { .. } => "no-kv-room",
             Self::Curve { .. } => "no-curve",
+            Self::Render(RenderError::Override(_)) => "invalid-override",
             Self::Render(_) => "not-renderable",
             Self::RunUnreadable { .. } => "run-unreadable",
             Self::Query(_) => "out-of-range",

@@ -208,15 +208,13 @@ impl fmt::Display for Failure {
         match self {
             Self::OutOfMemory { needed, available } => write!(
                 f,
-                "does not fit by {:.1} GiB: {:.1} GiB needed per GPU, {:.1} GiB available",
-                needed.gib() - available.gib(),
+                "out of memory: {:.1} GiB needed per GPU, {:.1} GiB available",
                 needed.gib(),
                 available.gib()
             ),
             Self::KvOutOfMemory { needed, budget } => write!(
                 f,
-                "KV cache does not fit by {:.1} GiB: {:.1} GiB needed per GPU, {:.1} GiB left for it",
-                needed.gib() - budget.gib(),
+                "out of KV cache: {:.1} GiB needed per GPU, {:.1} GiB left for it",
                 needed.gib(),
                 budget.gib()
             ),

@@ -1,7 +1,6 @@
 //! The cluster accepts what is rendered.
 
-use std::path::Path;
-
+use dgdr_types::dgd::DgdVersion;
 use serde_json::json;
 
 use super::shapes::every_shape;
@@ -10,12 +9,10 @@ use crate::render;
 
 #[test]
 fn the_cluster_accepts_every_shape() {
-    let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/crds/main-2026-05-06");
-    let Ok(crd) = std::fs::read_to_string(crds.join("nvidia.com_dynamographdeployments.yaml")) else {
+    let Some(schema) = schema::of_release("main-2026-05-06", DgdVersion::V1beta1) else {
         dgdr_skip("the_cluster_accepts_every_shape", "../shared is missing");
         return;
     };
-    let schema = schema::deployment(&crd);
     for plan in every_shape() {
         let value = serde_json::to_value(render(&plan).unwrap().deployment).unwrap();
         let problems = schema::problems(&schema, &value);

@@ -1,21 +1,30 @@
 //! A structural check of objects against a CRD: what the API server would refuse or prune.
 
+use std::path::Path;
+
+use dgdr_types::dgd::DgdVersion;
 use serde_json::Value;
 
-/// The v1beta1 schema of a DGD in its CRD.
-pub(super) fn deployment(crd: &str) -> Value {
+/// The schema of a DGD in a release of upstream's CRDs; none where they are missing.
+pub(crate) fn of_release(release: &str, version: DgdVersion) -> Option<Value> {
+    let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/crds");
+    let crd = std::fs::read_to_string(crds.join(release).join("nvidia.com_dynamographdeployments.yaml"));
+    Some(deployment(&crd.ok()?, version))
+}
+
+fn deployment(crd: &str, version: DgdVersion) -> Value {
     let options = serde_saphyr::options! { budget: None };
     let crd: Value = serde_saphyr::from_str_with_options(crd, options).unwrap();
     let versions = crd["spec"]["versions"].as_array().unwrap();
     let version = versions
         .iter()
-        .find(|version| version["name"] == "v1beta1")
+        .find(|known| known["name"] == version.name())
         .unwrap();
     version["schema"]["openAPIV3Schema"].clone()
 }
 
 /// Everything that is wrong with a value, one line each.
-pub(super) fn problems(schema: &Value, value: &Value) -> Vec<String> {
+pub(crate) fn problems(schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
     check(schema, value, "", &mut found);
     found

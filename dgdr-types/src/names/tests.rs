@@ -38,3 +38,26 @@ proptest! {
         prop_assert!(dgd_name(&dgdr).len() + LONGEST_COMPONENT <= MAX_DGD_AND_COMPONENT);
     }
 }
+
+#[test]
+fn generated_config_maps_are_known_by_all_their_names() {
+    let dgdr = DgdrName::new("qwen").unwrap();
+    let ours = [
+        planner_config_map_name(&dgdr),
+        profile_data_config_map_name(&dgdr),
+    ];
+    for (name, kind) in [
+        (ours[0].as_str(), Some(PlannerConfigMap::Settings)),
+        (ours[1].as_str(), Some(PlannerConfigMap::ProfileData)),
+        ("planner-config", Some(PlannerConfigMap::Settings)),
+        ("planner-profile-data", Some(PlannerConfigMap::ProfileData)),
+        ("planner-config-1f0a", Some(PlannerConfigMap::Settings)),
+        ("planner-profile-data-00ff", Some(PlannerConfigMap::ProfileData)),
+        ("planner-config-other", None),
+        ("planner-profile-data-12345", None),
+        ("planner", None),
+    ] {
+        assert_eq!(planner_config_map(name, Some(&dgdr)), kind, "{name}");
+    }
+    assert_eq!(planner_config_map(&ours[0], None), None);
+}

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dgdr_perf_model::ParallelMapping;
 use dgdr_sweep_planner::SearchSpace;
 use dgdr_types::contract::defaults;
+use dgdr_types::dgd::DgdVersion;
 
 use crate::estimate::EstimatePoint;
 use crate::kernel_tables::KernelTableArgs;
@@ -121,6 +122,9 @@ pub struct ProfileArgs {
     /// Whether the way of the KV cache from prefill to decode workers counts.
     #[arg(long, value_enum, default_value_t)]
     pub kv_transfer: KvTransfer,
+    /// Version in which the deployment is written: v1alpha1 for clusters that serve nothing newer.
+    #[arg(long, value_name = "v1beta1|v1alpha1", default_value_t)]
+    pub dgd_version: DgdVersion,
     /// Draw no pictures.
     #[arg(long)]
     pub no_plots: bool,

@@ -88,6 +88,7 @@ fn options(arguments: &ProfileArgs) -> ProfileOptions {
             prefill: arguments.prefill_interpolation_granularity,
             decode: arguments.decode_interpolation_granularity,
         },
+        dgd_version: arguments.dgd_version,
         space: arguments.search_space.into(),
     }
 }

@@ -212,11 +212,14 @@ fn default_image() -> Result<ImageReference, ProfilerError> {
         })
 }
 
-/// The operator renames the deployment; a run of one's own names it after the request, or after what it serves.
+/// The user's own name; else that by which the operator calls it; else one after what it serves.
 fn name(request: &ResolvedRequest, study: &Study) -> String {
-    match &request.name {
-        Some(name) => dgd_name(name),
-        None => name_of_model(&request.model, study.backend),
+    let part = request.overrides.dgd.as_ref();
+    let given = part.and_then(|part| part.get("metadata")?.get("name")?.as_str());
+    match (given, &request.name) {
+        (Some(given), _) => given.to_owned(),
+        (None, Some(name)) => dgd_name(name),
+        (None, None) => name_of_model(&request.model, study.backend),
     }
 }
 

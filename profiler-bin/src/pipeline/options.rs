@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use dgdr_sweep_planner::{Granularity, SearchSpace};
+use dgdr_types::dgd::DgdVersion;
 
 use super::price::GpuPrice;
 use crate::kernel_tables::KernelTables;
@@ -43,6 +44,8 @@ pub struct ProfileOptions {
     pub price: Option<GpuPrice>,
     /// Points of the curves.
     pub granularity: Granularity,
+    /// Version in which the deployment is written.
+    pub dgd_version: DgdVersion,
     /// Which mappings are tried.
     pub space: SearchSpace,
 }

@@ -1,6 +1,6 @@
 //! The main job: a resolved request in, a directory of results out.
 
-use dgdr_render::{render, to_yaml};
+use dgdr_render::{FinishInput, finish, render};
 use dgdr_sweep_planner::{Configuration, Outcome};
 use dgdr_types::ResolvedRequest;
 use dgdr_types::spec::ProfilingPhase;
@@ -12,7 +12,7 @@ use super::deployment::{DeploymentInput, Planned, plan};
 use super::limits::Limits;
 use super::options::{ProfileOptions, UnmetSla};
 use super::question::Question;
-use super::request::{engine_tables, question};
+use super::request::{dgd_override, engine_tables, question};
 use super::results::Results;
 use super::runner_up::runner_up;
 use super::sensitivity::{Sensitivity, sensitivity};
@@ -117,7 +117,6 @@ async fn steps(
             pick: &pick,
             limits: &limits,
             context_length: question.model.context_length,
-            isl: question.workload.isl(),
             osl: question.workload.osl(),
             granularity: options.granularity,
         },
@@ -147,7 +146,7 @@ async fn steps(
         curve_files: &curve_files,
     };
     let planned = plan(input, &mut comparison.probes[chosen]).await?;
-    let deployment = deployment(planned, stage.log, &mut notices)?;
+    let deployment = deployment(planned, &input, options, stage.log, &mut notices)?;
     if let Some(warning) = sizes::check(&curve_files, &deployment)? {
         notices.warn(stage.log, warning);
     }
@@ -178,11 +177,29 @@ async fn steps(
 }
 
 /// The text of a deployment, after its user was told what to know of it.
-fn deployment(planned: Planned, log: &mut RunLog, notices: &mut Notices) -> Result<String, ProfilerError> {
+fn deployment(
+    planned: Planned,
+    input: &DeploymentInput<'_>,
+    options: &ProfileOptions,
+    log: &mut RunLog,
+    notices: &mut Notices,
+) -> Result<String, ProfilerError> {
     for warning in planned.warnings {
         notices.warn(log, warning);
     }
-    Ok(to_yaml(&render(&planned.plan)?)?)
+    let finished = finish(
+        render(&planned.plan)?,
+        FinishInput {
+            version: options.dgd_version,
+            part: dgd_override(input.request)?.as_ref(),
+            backend: planned.plan.backend,
+            budget: input.question.hardware.total_gpus,
+        },
+    )?;
+    for warning in &finished.warnings {
+        notices.warn(log, warning.clone());
+    }
+    Ok(finished.to_yaml()?)
 }
 
 /// The request with model and hardware found, and what it cannot have said plainly.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use dgdr_perf_model::Backend;
+use dgdr_render::DgdOverride;
 use dgdr_sweep_planner::{Candidates, Goal, Load, Picking, Serving, Sla, Workload, candidates};
 use dgdr_types::{BackendChoice, OptimizationType, ResolvedRequest, SearchStrategy};
 use dgdr_units::{Gpus, Tokens};
@@ -29,6 +30,7 @@ pub struct Understood {
 /// [`ProfilerError`] for what cannot be done, an unknown model or unknown hardware.
 pub fn question(request: &ResolvedRequest, options: &ProfileOptions) -> Result<Understood, ProfilerError> {
     refuse_unsupported(request)?;
+    dgd_override(request)?;
     let wanted = &request.hardware;
     let wish = HardwareWish {
         system: wanted.gpu_sku.map(dgdr_types::GpuSku::name),
@@ -104,14 +106,17 @@ fn refuse_unsupported(request: &ResolvedRequest) -> Result<(), ProfilerError> {
             why: "needs real engines, which this version cannot start; use rapid, which simulates them",
         });
     }
-    if request.overrides.dgd.is_some() {
-        return Err(ProfilerError::Unsupported {
-            field: "spec.overrides.dgd",
-            value: "an override".to_owned(),
-            why: "cannot be merged by this version, and would be lost; remove it and patch final_config.yaml",
-        });
-    }
     Ok(())
+}
+
+/// The part of the deployment that the request gives, as far as it can be checked before anything is generated.
+///
+/// # Errors
+/// [`ProfilerError::Render`] with everything that is wrong with it.
+pub(super) fn dgd_override(request: &ResolvedRequest) -> Result<Option<DgdOverride>, ProfilerError> {
+    let part = request.overrides.dgd.as_ref().map(DgdOverride::parse);
+    part.transpose()
+        .map_err(|problems| ProfilerError::Render(problems.into()))
 }
 
 fn backends(choice: BackendChoice) -> Vec<Backend> {

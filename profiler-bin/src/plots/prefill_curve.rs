@@ -95,7 +95,7 @@ fn draw(picture: &PrefillPicture<'_>, kind: &Curve) -> Drawing {
         },
         Entry {
             sample: Sample::Line(fit),
-            words: format!("fit ({})", picture.curve.fit().fit),
+            words: "fit (monotone cubic)".to_owned(),
         },
     ];
     let isl_pen = Pen {

@@ -1,0 +1,106 @@
+//! What is wrong with an override whatever will be picked.
+
+use dgdr_types::dgd::{DgdVersion, component_path, components};
+use dgdr_types::nearest;
+use serde_json::{Map, Value};
+
+use super::merge::below;
+use super::problem::OverrideProblem;
+use super::vocabulary::{component_fields, spec_fields};
+
+/// Everything that is wrong, in the order of the document.
+pub(super) fn problems(document: &Value, version: DgdVersion) -> Vec<OverrideProblem> {
+    let mut found = Vec::new();
+    if document.get("status").is_some() {
+        found.push(OverrideProblem::Status);
+    }
+    nulls(document, "", &mut found);
+    if let Some(Value::Object(spec)) = document.get("spec") {
+        unknown(
+            spec,
+            Level {
+                path: "spec",
+                version,
+                fields: spec_fields,
+            },
+            &mut found,
+        );
+    }
+    match components(document, version) {
+        Err(error) => found.push(error.into()),
+        Ok(components) => {
+            for (name, component) in components {
+                let path = component_path(version, &name);
+                if let Value::Object(fields) = component {
+                    let level = Level {
+                        path: &path,
+                        version,
+                        fields: component_fields,
+                    };
+                    unknown(fields, level, &mut found);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Where fields are checked.
+#[derive(Clone, Copy)]
+struct Level<'a> {
+    path: &'a str,
+    version: DgdVersion,
+    fields: fn(DgdVersion) -> &'static [&'static str],
+}
+
+fn unknown(fields: &Map<String, Value>, level: Level<'_>, found: &mut Vec<OverrideProblem>) {
+    let Level {
+        path,
+        version,
+        fields: known,
+    } = level;
+    let other = match version {
+        DgdVersion::V1alpha1 => DgdVersion::V1beta1,
+        DgdVersion::V1beta1 => DgdVersion::V1alpha1,
+    };
+    for field in fields.keys() {
+        if known(version).contains(&field.as_str()) {
+            continue;
+        }
+        let path = below(path, field);
+        found.push(if known(other).contains(&field.as_str()) {
+            OverrideProblem::MixedVersions { path, version, other }
+        } else {
+            OverrideProblem::UnknownField {
+                path,
+                version,
+                fix: nearest(field, known(version).iter().copied()).map_or_else(
+                    || format!("use one of {}", known(version).join(", ")),
+                    |name| format!("did you mean `{name}`?"),
+                ),
+            }
+        });
+    }
+}
+
+/// Nulls, which could only mean that a field is to be deleted.
+fn nulls(value: &Value, path: &str, found: &mut Vec<OverrideProblem>) {
+    match value {
+        Value::Null => found.push(OverrideProblem::Null {
+            path: path.to_owned(),
+        }),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                nulls(field, &below(path, name), found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let name = item.get("name").and_then(Value::as_str);
+                let key = name.map_or_else(|| index.to_string(), str::to_owned);
+                nulls(item, &format!("{path}[{key}]"), found);
+            }
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

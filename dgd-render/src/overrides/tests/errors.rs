@@ -1,0 +1,114 @@
+//! What is refused, and how it is said.
+
+use super::*;
+
+/// What is said of a part; nothing when it is merged.
+fn refused(plan: &DeploymentPlan, text: &str) -> String {
+    merged(plan, text, DgdVersion::V1beta1)
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default()
+}
+
+#[test]
+fn every_fault_is_told_with_its_path_and_what_to_do() {
+    let vllm = plan(Backend::Vllm, disaggregated());
+    let beta = |spec: &str| {
+        format!("{{apiVersion: nvidia.com/v1beta1, kind: DynamoGraphDeployment, spec: {{{spec}}}}}")
+    };
+    let alpha = |spec: &str| format!("{{spec: {{{spec}}}}}");
+    let main = |name: &str, fields: &str| {
+        beta(&format!(
+            "components: [{{name: {name}, podTemplate: {{spec: {{containers: [{{name: main, {fields}}}]}}}}}}]"
+        ))
+    };
+    let cases = [
+        ("kind", "{kind: Deployment}".to_owned()),
+        ("version", "{apiVersion: nvidia.com/v1}".to_owned()),
+        (
+            "status and nulls",
+            "{status: {}, metadata: {labels: {a: null}}, spec: {services: {decode: {envs: [{name: A, value: null}]}}}}"
+                .to_owned(),
+        ),
+        ("components under v1alpha1", alpha("components: []")),
+        ("services under v1beta1", beta("services: {}")),
+        (
+            "fields of the other version",
+            beta("envs: [], components: [{name: decode, extraPodSpec: {}, envs: []}]"),
+        ),
+        ("misspelt", alpha("services: {decode: {replica: 1}}")),
+        ("nameless", beta("components: [{replicas: 1}]")),
+        ("unknown component", alpha("services: {Router: {replicas: 1}}")),
+        (
+            "twice",
+            alpha("services: {decode: {replicas: 1}, VllmDecodeWorker: {replicas: 1}}"),
+        ),
+        ("kind of value", beta("components: [{name: decode, multinode: 2, podTemplate: {spec: {containers: {}}}}]")),
+        (
+            "keyless",
+            main("decode", "env: [{value: a}]"),
+        ),
+        ("directive", main("decode", "$patch: delete")),
+        ("starts nothing", main("decode", "args: [--max-num-seqs, '64']")),
+        (
+            "model",
+            alpha("services: {decode: {extraPodSpec: {mainContainer: {args: [--model, other/model]}}}}"),
+        ),
+        (
+            "model in a script",
+            main("decode", "command: [sh, -c], args: ['python3 -m dynamo.sglang --model-path /other']"),
+        ),
+        ("backend", beta("backendFramework: sglang")),
+        ("module", main("decode", "args: [-m, dynamo.sglang]")),
+        ("image", main("decode", "image: 'nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.0'")),
+        ("engine's GPUs", main("decode", "resources: {limits: {nvidia.com/gpu: 2}}")),
+        ("engine's nodes", alpha("services: {decode: {multinode: {nodeCount: 2}}}")),
+        ("no number", main("decode", "resources: {limits: {nvidia.com/gpu: some}}")),
+        ("budget", alpha("services: {decode: {replicas: 3}, prefill: {replicas: 1}}")),
+        (
+            "no planner",
+            beta("components: [{name: decode, podTemplate: {spec: {volumes: [{name: a, configMap: {name: planner-profile-data}}]}}}]"),
+        ),
+        (
+            "no counterpart",
+            alpha("services: {Frontend: {ingress: {enabled: true}}}"),
+        ),
+        (
+            "claims to make",
+            alpha("pvcs: [{name: weights, create: true, size: 1Ti}]"),
+        ),
+    ];
+    let told: Vec<String> = cases
+        .iter()
+        .map(|(name, text)| format!("{name}:\n{}\n", refused(&vllm, text)))
+        .collect();
+    insta::assert_snapshot!("errors", told.join("\n"));
+    for (name, text) in &cases {
+        assert!(!refused(&vllm, text).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn what_only_v1alpha1_says_stays_where_it_is_wanted() {
+    let text =
+        "{spec: {pvcs: [{name: weights, create: true}], services: {Frontend: {ingress: {enabled: true}}}}}";
+    let finished = merged(&plan(Backend::Vllm, aggregated()), text, DgdVersion::V1alpha1).unwrap();
+    assert_eq!(
+        finished.deployment["spec"]["services"]["Frontend"]["ingress"],
+        json!({"enabled": true})
+    );
+    assert_eq!(finished.deployment["spec"]["pvcs"][0]["create"], true);
+}
+
+#[test]
+fn what_old_clusters_drop_is_said() {
+    let text = "{spec: {labels: {a: b}, services: {worker: {topologyConstraint: {packDomain: rack}}}}}";
+    let finished = merged(&plan(Backend::Vllm, aggregated()), text, DgdVersion::V1alpha1).unwrap();
+    assert_eq!(
+        finished.warnings,
+        [
+            "spec.labels: a cluster that serves v1alpha1 only drops it without a word",
+            "spec.services.worker.topologyConstraint: a cluster that serves v1alpha1 only drops it without a word",
+        ]
+    );
+}
