@@ -6,6 +6,8 @@ mod sglang;
 mod trtllm;
 mod vllm;
 
+pub(super) use sglang::prefill_chunk;
+
 use dgdr_perf_model::Backend;
 
 use super::plan::{DeploymentPlan, RouterMode, WorkerPlan};

@@ -12,7 +12,7 @@ use dgdr_types::dgd::Component;
 
 use super::components::{container, identity, pod};
 use super::config_maps::{PROFILE_DIRECTORY, profile_mount};
-use super::flags::{Arguments, Role, kv_block};
+use super::flags::{Arguments, Role, kv_block, prefill_chunk};
 use super::plan::{DeploymentPlan, MockerPlan, WorkerPlan};
 
 /// File of [`ProfileData`](crate::ProfileData) that simulated engines read: a table of
@@ -69,6 +69,7 @@ fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) -> Vec<Stri
     arguments.value("max-num-batched-tokens", &worker.max_num_tokens);
     if plan.backend == Backend::Sglang && role != Role::Decode {
         arguments.value("sglang-max-prefill-tokens", &worker.max_num_tokens);
+        arguments.value("sglang-chunked-prefill-size", &prefill_chunk(worker));
     }
     if worker.kv == KvQuant::Fp8 {
         arguments.value("kv-cache-dtype", &"fp8");

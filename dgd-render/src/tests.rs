@@ -136,6 +136,23 @@ fn limits_are_counted_as_each_engine_counts_them() {
 }
 
 #[test]
+fn sglang_works_on_chunks_of_whole_pages_for_every_copy() {
+    let chunk = |tokens, copies| {
+        let mut engine = worker(ParallelMapping::dep(copies).unwrap(), 1);
+        engine.max_num_tokens = tokens;
+        let args = arguments(
+            &plan(Backend::Sglang, PlanLayout::Aggregated { worker: engine }),
+            "decode",
+        );
+        let (_, rest) = args.split_once("--chunked-prefill-size ").unwrap();
+        rest.split(' ').next().unwrap().parse::<u32>().unwrap()
+    };
+    assert_eq!(chunk(6_012, 8), 8 * 6_016);
+    assert_eq!(chunk(4_097, 2), 2 * 4_224);
+    assert_eq!(chunk(100_000, 4), 4 * 16_384);
+}
+
+#[test]
 fn an_unknown_kv_format_is_refused() {
     let mut worker = worker(ParallelMapping::tp(2).unwrap(), 1);
     worker.kv = KvQuant::Int8;

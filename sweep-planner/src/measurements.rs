@@ -208,13 +208,15 @@ impl fmt::Display for Failure {
         match self {
             Self::OutOfMemory { needed, available } => write!(
                 f,
-                "out of memory: {:.1} GiB needed per GPU, {:.1} GiB available",
+                "does not fit by {:.1} GiB: {:.1} GiB needed per GPU, {:.1} GiB available",
+                needed.gib() - available.gib(),
                 needed.gib(),
                 available.gib()
             ),
             Self::KvOutOfMemory { needed, budget } => write!(
                 f,
-                "out of KV cache: {:.1} GiB needed per GPU, {:.1} GiB left for it",
+                "KV cache does not fit by {:.1} GiB: {:.1} GiB needed per GPU, {:.1} GiB left for it",
+                needed.gib() - budget.gib(),
                 needed.gib(),
                 budget.gib()
             ),

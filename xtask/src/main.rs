@@ -11,8 +11,12 @@ mod accuracy;
 mod bench_peer;
 #[cfg(feature = "codegen")]
 mod codegen;
+#[cfg(any(feature = "interop", feature = "oracle"))]
+mod dice;
 #[cfg(feature = "perf-data")]
 mod efficiency;
+#[cfg(feature = "interop")]
+mod interop;
 #[cfg(feature = "perf-data")]
 mod model_registry;
 #[cfg(feature = "oracle")]
@@ -20,7 +24,12 @@ mod oracle;
 mod peer;
 #[cfg(feature = "perf-data")]
 mod perf_data;
-#[cfg(not(all(feature = "codegen", feature = "oracle", feature = "perf-data")))]
+#[cfg(not(all(
+    feature = "codegen",
+    feature = "interop",
+    feature = "oracle",
+    feature = "perf-data"
+)))]
 mod reexec;
 mod suite;
 mod tidy;
@@ -68,6 +77,13 @@ enum Task {
     #[cfg(not(feature = "oracle"))]
     #[command(disable_help_flag = true)]
     Accuracy(reexec::PassedArgs),
+    /// Let ai-dynamo read what we write and judge requests as we do (rebuilds xtask with what that needs)
+    #[cfg(feature = "interop")]
+    Interop(interop::InteropArgs),
+    /// Let ai-dynamo read what we write and judge requests as we do (rebuilds xtask with what that needs)
+    #[cfg(not(feature = "interop"))]
+    #[command(disable_help_flag = true)]
+    Interop(reexec::PassedArgs),
     /// Run every check that this machine can run
     Test(suite::SuiteArgs),
 }
@@ -103,6 +119,10 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Accuracy(args) => accuracy::run(args),
         #[cfg(not(feature = "oracle"))]
         Task::Accuracy(args) => reexec::with_feature("oracle", "accuracy", args),
+        #[cfg(feature = "interop")]
+        Task::Interop(args) => interop::run(args),
+        #[cfg(not(feature = "interop"))]
+        Task::Interop(args) => reexec::with_feature("interop", "interop", args),
         Task::Test(args) => suite::run(*args),
     }
 }

@@ -10,6 +10,23 @@ const BOOTSTRAP_PORT: u32 = 12_345;
 /// Where KV events are published, as in upstream's routed examples.
 const KV_EVENTS: &str = r#"{"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:5557"}"#;
 
+/// Tokens of a prompt that one attention copy of SGLang works on at a time, at most: the engine's own default on the
+/// largest GPUs, for which its memory share leaves room.
+const LARGEST_CHUNK: u32 = 16_384;
+
+/// SGLang refuses chunks that are no multiple of its page, and some attention kernels make the page this large.
+const LARGEST_PAGE: u32 = 128;
+
+/// Tokens of prompts that all attention copies together work on at a time: for each the largest step that was counted, as
+/// upstream sets it, within what the engine has room for.
+///
+/// SGLang and its simulator divide the flag among the copies; unset, eight of them would share the chunk of one.
+pub(crate) fn prefill_chunk(worker: &WorkerPlan) -> u32 {
+    let step = worker.max_num_tokens.min(LARGEST_CHUNK);
+    step.next_multiple_of(LARGEST_PAGE)
+        .saturating_mul(worker.mapping.widths().attention_dp)
+}
+
 pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) -> Vec<String> {
     let widths = worker.mapping.widths();
     let mut arguments = Arguments::default();
@@ -52,6 +69,11 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
     );
     if role != Role::Decode {
         arguments.value("max-prefill-tokens", &worker.max_num_tokens);
+        arguments.value("chunked-prefill-size", &prefill_chunk(worker));
+    }
+    if role == Role::Aggregated {
+        // Steps of prompts and decoded tokens together, as aggregated workers are ranked.
+        arguments.flag("enable-mixed-chunk");
     }
     if publishes_kv_events(plan, role) {
         arguments.value("kv-events-config", &KV_EVENTS);

@@ -22,7 +22,9 @@ pub(super) fn arguments(plan: &DeploymentPlan, role: Role, worker: &WorkerPlan) 
         arguments.value("trtllm.moe_config.backend", &"WIDEEP");
     }
     arguments.value("max-batch-size", &worker.max_batch_size);
-    arguments.value("max-num-tokens", &worker.max_num_tokens);
+    // Steps of chunked prompts are counted in whole KV blocks.
+    let step = worker.max_num_tokens.next_multiple_of(kv_block(Backend::Trtllm));
+    arguments.value("max-num-tokens", &step);
     arguments.value("max-seq-len", &worker.max_sequence_length);
     arguments.value("trtllm.enable_chunked_prefill", &"true");
     // Any `kv_cache_config` setting replaces the whole object that `--free-gpu-memory-fraction` sets up, so that flag

@@ -23,6 +23,15 @@ pub enum PrefillFit {
     Quadratic,
 }
 
+impl fmt::Display for PrefillFit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MonotoneCubic => "monotone cubic",
+            Self::Quadratic => "quadratic",
+        })
+    }
+}
+
 /// What decided between the fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,11 +83,7 @@ pub struct FitChoice {
 
 impl fmt::Display for FitChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.fit {
-            PrefillFit::MonotoneCubic => "monotone cubic",
-            PrefillFit::Quadratic => "quadratic",
-        })?;
-        write!(f, ": {}", self.reason)?;
+        write!(f, "{}: {}", self.fit, self.reason)?;
         if let (FitReason::PredictsBetter, Some(cubic), Some(quadratic)) =
             (self.reason, self.cubic_error, self.quadratic_error)
         {

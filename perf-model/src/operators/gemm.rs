@@ -154,7 +154,7 @@ impl GemmCost {
         for neighbour in ranked.neighbours(&self.grid, m)?.into_iter().flatten() {
             let site = neighbour.site;
             let found = self.at_site(site, m)?;
-            let weight = 1.0 / neighbour.octaves.mul_add(neighbour.octaves, 1e-12);
+            let weight = 1.0 / (neighbour.octaves * neighbour.octaves + 1e-12);
             sum += weight * self.roofline(m, site.n, site.k) / found.ms;
             total += weight;
             source = source.worse(found.source);

@@ -6,13 +6,13 @@ use super::context_attention::recorded_kv_heads;
 use super::grid_slice::{Axes, GridSlice};
 use super::miss::{Measured, OperatorMiss};
 use super::roofline::{self, GenerationAttentionWork};
-use crate::{KvQuant, OperatorLatency, Source, SystemSpec};
+use crate::{KvQuant, OperatorLatency, SystemSpec};
 
 const TABLE: &str = "generation_attention";
 
-/// A decode step is priced as the mean over sequences from 0.9 to 1.1 times the length asked for, in this many samples,
-/// because the requests of a batch differ in length.
-const SAMPLES: u64 = 5;
+/// A decode step is priced as the mean over sequences from 0.9 to 1.1 times the length asked for, in these steps from the
+/// one to the other, because the requests of a batch differ in length.
+const STEPS: [u64; 5] = [0, 1, 2, 3, 4];
 
 /// Decode attention of one layer on one GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,34 +99,17 @@ impl GenerationAttentionCost {
         let length = real(tokens.sequence);
         let low = floor_count(length * 0.9).max(1);
         let high = floor_count(length * 1.1).max(low);
-        let line = self
+        let samples = STEPS.map(|step| low + (high - low) * step / 4);
+        let place = [u64::from(self.shape.heads), tokens.batch, tokens.sequence];
+        let total = self
             .slice
-            .line([u64::from(self.shape.heads), tokens.batch, tokens.sequence]);
-        let mut sum = 0.0;
-        let mut source = Source::Measured;
-        for sample in 0..SAMPLES {
-            let sequence = low + (high - low) * sample / (SAMPLES - 1);
-            let found = line
-                .and_then(|line| line.at(sequence))
-                .or_else(|| self.at_length(tokens.batch, sequence))
-                .ok_or_else(|| OperatorMiss::OutOfReach {
-                    operator: TABLE,
-                    wanted: format!("{}, {tokens:?}", self.shape.wanted()),
-                    measured_on: self.measured_on.clone(),
-                })?;
-            sum += found.ms;
-            source = source.worse(found.source);
-        }
-        Ok(OperatorLatency {
-            ms: sum / real(SAMPLES),
-            source,
-        })
-    }
-
-    fn at_length(&self, batch: u64, sequence: u64) -> Option<OperatorLatency> {
-        let heads = u64::from(self.shape.heads);
-        self.slice
-            .latency([heads, batch, sequence], &|at| self.roofline(at))
+            .sum(place, &samples, &|at| self.roofline(at))
+            .ok_or_else(|| OperatorMiss::OutOfReach {
+                operator: TABLE,
+                wanted: format!("{}, {tokens:?}", self.shape.wanted()),
+                measured_on: self.measured_on.clone(),
+            })?;
+        Ok(total.times(1.0 / 5.0))
     }
 
     /// At (heads, batch, sequence).

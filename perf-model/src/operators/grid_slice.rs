@@ -5,13 +5,13 @@ mod tree;
 
 use std::sync::Arc;
 
-use super::curve::{Bracket, bracket, fraction};
+use super::curve::{Bracket, blend, bracket, fraction};
 use super::hold::hold;
 use crate::tables::Grid;
 use crate::{Axis, OperatorLatency, Source};
 use tree::Tree;
 
-pub(super) use line::Line;
+use line::Line;
 
 /// Whether values between two points of an axis are blended as they are or by their square roots, which suits latencies
 /// that grow with the square of the coordinate.
@@ -96,12 +96,41 @@ impl<const N: usize> GridSlice<N> {
 
 /// The last axis on its own.
 impl<const N: usize> GridSlice<N> {
-    /// The latencies along the last axis at the other coordinates of `query`, for those who ask for many of them. None
-    /// where [`Self::latency`] has to be asked point by point: outside the measurements, or between points of any axis
-    /// but the last two.
-    pub(super) fn line(&self, mut query: [u64; N]) -> Option<Line<'_>> {
+    /// The latencies at `query` together, with each of these ascending coordinates in place of its last one: what
+    /// [`Self::latency`] would answer one by one.
+    pub(super) fn sum(
+        &self,
+        mut query: [u64; N],
+        coordinates: &[u64],
+        roofline: &impl Fn([u64; N]) -> f64,
+    ) -> Option<OperatorLatency> {
         query[0] = self.first.unwrap_or(query[0]);
+        let mut line = self.line(query);
+        let mut total = OperatorLatency::ZERO;
+        for coordinate in coordinates {
+            query[N - 1] = *coordinate;
+            let descent = Descent {
+                tree: &self.tree,
+                axes: &self.axes,
+                query,
+                roofline,
+            };
+            let inside = match &mut line {
+                Some(line) => line.at(&descent),
+                None => descent.inside(0, 0),
+            };
+            total = total.plus(inside.or_else(|| hold(&self.grid, self.axes.names, query, roofline))?);
+        }
+        Some(total)
+    }
+
+    /// The rows along the last axis at the other coordinates of `query`. None where [`Descent::inside`] has to look:
+    /// outside the measurements, and between points of any axis but the last two.
+    fn line(&self, query: [u64; N]) -> Option<Line<'_>> {
         let free = N.checked_sub(2)?;
+        if self.axes.blends[N - 1] != Blend::Linear {
+            return None;
+        }
         let mut node = 0;
         for (axis, coordinate) in query.into_iter().enumerate().take(free) {
             let (keys, first) = self.tree.children(axis, node);
@@ -114,12 +143,14 @@ impl<const N: usize> GridSlice<N> {
         let row = |position: usize| self.tree.row(first + position);
         match bracket(keys, query[free]) {
             Bracket::At(position) => Some(Line::At(row(position))),
-            Bracket::Above(position) if self.axes.blends[free] == Blend::Linear => Some(Line::Between {
-                low: row(position),
-                high: row(position + 1),
-                weight: fraction(keys[position], query[free], keys[position + 1]),
+            Bracket::Above(position) => Some(Line::Between {
+                rows: [row(position), row(position + 1)],
+                span: Span {
+                    axis: free,
+                    ends: [keys[position], keys[position + 1]],
+                },
             }),
-            Bracket::Above(_) | Bracket::Outside => None,
+            Bracket::Outside => None,
         }
     }
 }
@@ -175,10 +206,10 @@ impl<const N: usize, R: Fn([u64; N]) -> f64> Descent<'_, N, R> {
             [Some(low), Some(high)] => {
                 let weight = fraction(span.ends[0], self.query[span.axis], span.ends[1]);
                 let ms = match self.axes.blends[span.axis] {
-                    Blend::Linear => (high.ms - low.ms).mul_add(weight, low.ms),
+                    Blend::Linear => blend(low.ms, high.ms, weight),
                     Blend::SquareRoot => {
                         let (low, high) = (low.ms.sqrt(), high.ms.sqrt());
-                        (high - low).mul_add(weight, low).powi(2)
+                        blend(low, high, weight).powi(2)
                     }
                 };
                 let source = low.source.worse(high.source).worse(Source::Interpolated);

@@ -15,7 +15,6 @@ struct Neighbour<const N: usize> {
     distance: f64,
     cell: usize,
     at: [u64; N],
-    utilisation: f64,
 }
 
 /// The nearest points so far, by distance and then by cell.
@@ -50,25 +49,26 @@ impl<const N: usize> Nearest<N> {
     }
 
     /// Modified Shepard interpolation: the weight of a neighbour falls to zero at the distance of the first one left out.
-    fn utilisation(&self) -> Option<f64> {
+    fn utilisation(&self, grid: &Grid, roofline: &impl Fn([u64; N]) -> f64) -> Option<f64> {
         let radius = self.found[NEIGHBOURS].map(|left_out| left_out.distance);
-        let neighbours = || self.found[..NEIGHBOURS].iter().flatten();
         let weight = |distance: f64| match radius {
-            Some(radius) => ((radius - distance).max(0.0) / radius.mul_add(distance, EPSILON)).powi(2),
-            None => 1.0 / distance.mul_add(distance, EPSILON),
+            Some(radius) => ((radius - distance).max(0.0) / (radius * distance + EPSILON)).powi(2),
+            None => 1.0 / (distance * distance + EPSILON),
         };
-        let (mut sum, mut total) = (0.0, 0.0);
-        for neighbour in neighbours() {
-            sum += weight(neighbour.distance) * neighbour.utilisation;
-            total += weight(neighbour.distance);
-        }
-        if total > 0.0 {
-            return Some(sum / total);
-        }
+        let (mut weighted, mut weights) = (0.0, 0.0);
         let (mut sum, mut count) = (0.0, 0.0);
-        for neighbour in neighbours() {
-            sum += neighbour.utilisation;
-            count += 1.0;
+        for neighbour in self.found[..NEIGHBOURS].iter().flatten() {
+            let utilisation = roofline(neighbour.at) / grid.latency(neighbour.cell)?;
+            if utilisation > 0.0 {
+                let weight = weight(neighbour.distance);
+                weighted += weight * utilisation;
+                weights += weight;
+                sum += utilisation;
+                count += 1.0;
+            }
+        }
+        if weights > 0.0 {
+            return Some(weighted / weights);
         }
         (count > 0.0).then(|| sum / count)
     }
@@ -90,8 +90,8 @@ struct Outwards<'a> {
 }
 
 impl<'a> Outwards<'a> {
-    fn new(axis: &'a [f64], query: f64) -> Self {
-        let split = axis.partition_point(|coordinate| *coordinate < query);
+    /// `split` coordinates of the axis lie below the query.
+    const fn new(axis: &'a [f64], query: f64, split: usize) -> Self {
         Self {
             axis,
             query,
@@ -131,14 +131,15 @@ impl Iterator for Outwards<'_> {
 }
 
 /// A walk over the points around a query that visits near ones first and stops where no further one can matter.
-struct Walk<'a, const N: usize, R> {
+struct Walk<'a, const N: usize> {
     grid: &'a Grid,
     query: [f64; N],
-    roofline: &'a R,
+    /// How many coordinates of each axis lie below the query.
+    splits: [usize; N],
     nearest: Nearest<N>,
 }
 
-impl<const N: usize, R: Fn([u64; N]) -> f64> Walk<'_, N, R> {
+impl<const N: usize> Walk<'_, N> {
     /// Visits the points that share the coordinates `at` on the axes before `axis`.
     ///
     /// `squared` is the squared distance along those axes, `cell` the cell counted over them.
@@ -148,7 +149,7 @@ impl<const N: usize, R: Fn([u64; N]) -> f64> Walk<'_, N, R> {
             self.offer(squared.sqrt(), cell, *at);
             return;
         };
-        for step in Outwards::new(&grid.octaves()[axis], self.query[axis]) {
+        for step in Outwards::new(&grid.octaves()[axis], self.query[axis], self.splits[axis]) {
             let squared = squared + step.squared;
             // Beyond this, by more than rounding, no later step of the same walk can enter either.
             if squared > self.nearest.reach().powi(2) * (1.0 + 1e-8) {
@@ -160,21 +161,14 @@ impl<const N: usize, R: Fn([u64; N]) -> f64> Walk<'_, N, R> {
     }
 
     fn offer(&mut self, distance: f64, cell: usize, at: [u64; N]) {
-        let Some(ms) = self.grid.latency(cell) else { return };
-        let speed_of_light = (self.roofline)(at);
-        if speed_of_light > 0.0 {
-            self.nearest.offer(Neighbour {
-                distance,
-                cell,
-                at,
-                utilisation: speed_of_light / ms,
-            });
+        if self.grid.has(cell) {
+            self.nearest.offer(Neighbour { distance, cell, at });
         }
     }
 }
 
 /// Roofline latency over the utilisation held from the nearest points of a grid of `N` axes; distances are Euclidean in
-/// octaves. `axes` names the axes. None where no point has a positive roofline.
+/// octaves. `axes` names the axes. None where no near point has a positive roofline.
 pub(super) fn hold<const N: usize>(
     grid: &Grid,
     axes: [Axis; N],
@@ -184,10 +178,13 @@ pub(super) fn hold<const N: usize>(
     if grid.axes().len() != N {
         return None;
     }
+    let octaves = query.map(octaves);
     let mut walk = Walk {
         grid,
-        query: query.map(octaves),
-        roofline,
+        query: octaves,
+        splits: std::array::from_fn(|axis| {
+            grid.octaves()[axis].partition_point(|coordinate| *coordinate < octaves[axis])
+        }),
         nearest: Nearest {
             found: [None; NEIGHBOURS + 1],
         },
@@ -196,7 +193,7 @@ pub(super) fn hold<const N: usize>(
     let at = walk.nearest.at()?;
     let beyond = (0..N).map(|axis| Beyond::new(axes[axis], at[axis], query[axis]));
     Some(OperatorLatency {
-        ms: roofline(query) / walk.nearest.utilisation()?,
+        ms: roofline(query) / walk.nearest.utilisation(grid, roofline)?,
         source: Source::Extrapolated(beyond.max()?),
     })
 }

@@ -2,7 +2,7 @@
 
 use dgdr_units::real;
 
-use super::curve::{Curve, fraction};
+use super::curve::{Curve, blend, fraction};
 use super::gemm::GemmShape;
 use super::miss::{Measured, OperatorMiss};
 use crate::tables::Grid;
@@ -89,5 +89,5 @@ fn at_k(grid: &Grid, row: usize, k: u32) -> Option<f64> {
     }
     let low = grid.latency(start + above - 1)?;
     let weight = fraction(u64::from(ks[above - 1]), u64::from(k), u64::from(ks[above]));
-    Some((high - low).mul_add(weight, low))
+    Some(blend(low, high, weight))
 }

@@ -39,13 +39,7 @@ impl Grid {
     /// Milliseconds at a cell (row-major, the innermost axis varying fastest); none where nothing was measured.
     pub fn latency(&self, cell: usize) -> Option<f64> {
         let present = *self.present.get(cell)?;
-        present.then(|| {
-            (self
-                .scale
-                .step
-                .mul_add(f64::from(self.codes[cell]), self.scale.floor))
-            .exp2()
-        })
+        present.then(|| (self.scale.step * f64::from(self.codes[cell]) + self.scale.floor).exp2())
     }
 
     /// Whether something was measured at a cell.

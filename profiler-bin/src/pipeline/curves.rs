@@ -92,6 +92,8 @@ pub struct CurveRequest<'a> {
     pub limits: &'a Limits,
     /// Longest context of the model, tokens.
     pub context_length: u32,
+    /// Prompt tokens of a typical request.
+    pub isl: u32,
     /// Generated tokens of a typical request.
     pub osl: u32,
     /// Points on each axis.
@@ -175,13 +177,25 @@ async fn decode_surface(
     let range = DecodeRange {
         kv_capacity,
         max_context: Tokens::new(u64::from(request.context_length)),
+        isl: Tokens::new(u64::from(request.isl)),
         osl: Tokens::new(u64::from(request.osl)),
     };
+    let grid = decode_grid(range, request.granularity)?;
+    surface_of(kv_capacity, &grid, mapping, probe, failed).await
+}
+
+async fn surface_of(
+    kv_capacity: Tokens,
+    grid: &[DecodePoint],
+    mapping: ParallelMapping,
+    probe: &mut impl Probe,
+    failed: &mut Vec<FailedPoint>,
+) -> Result<(DecodeSurface, Provenance), ProfilerError> {
     let gpus = f64::from(mapping.gpus().get());
     let mut points = Vec::new();
     let mut sources = Provenance::default();
-    for point in decode_grid(range, request.granularity)? {
-        match probe.decode(mapping, point).await {
+    for point in grid {
+        match probe.decode(mapping, *point).await {
             Ok(itl) => {
                 sources.merge(&itl.provenance, 1.0);
                 points.push(SurfacePoint {
@@ -192,7 +206,7 @@ async fn decode_surface(
                 });
             }
             Err(failure) => failed.push(FailedPoint {
-                point: describe(&point),
+                point: describe(point),
                 failure,
             }),
         }
@@ -215,3 +229,6 @@ fn describe(point: &DecodePoint) -> String {
 fn per_gpu_second(tokens: f64, every: Milliseconds, gpus: f64) -> Result<TokensPerSecond, ProfilerError> {
     Ok(TokensPerSecond::new(tokens * 1000.0 / every.get() / gpus)?)
 }
+
+#[cfg(test)]
+mod tests;

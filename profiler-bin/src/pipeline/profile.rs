@@ -117,6 +117,7 @@ async fn steps(
             pick: &pick,
             limits: &limits,
             context_length: question.model.context_length,
+            isl: question.workload.isl(),
             osl: question.workload.osl(),
             granularity: options.granularity,
         },

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use dgdr_perf_model::Backend;
-use dgdr_sweep_planner::{Configuration, Outcome, Performance, Picking, Problem, RankedEntry, Sla};
+use dgdr_sweep_planner::{Configuration, Lost, Outcome, Performance, Picking, Problem, RankedEntry, Sla};
 use serde::Serialize;
 
 use super::comparison::Comparison;
@@ -46,7 +46,7 @@ pub fn runner_up(comparison: &Comparison) -> Option<RunnerUp> {
         meets_sla: best.entry.meets_sla,
         lost: match &best.entry.lost {
             Some(lost) if best.backend == winner.backend => lost.to_string(),
-            _ => behind(&best.entry.configuration, pick, problem),
+            _ => behind(&best.entry.configuration, pick, problem).to_string(),
         },
         configuration: best.entry.configuration.clone(),
     })
@@ -103,33 +103,31 @@ fn excess(problem: &Problem, reached: &Performance) -> f64 {
     }
 }
 
-/// Why a configuration of another engine lost to the pick.
-fn behind(loser: &Configuration, pick: &Configuration, problem: &Problem) -> String {
+/// Why a configuration of another engine lost to the pick, in the planner's own words.
+fn behind(loser: &Configuration, pick: &Configuration, problem: &Problem) -> Lost {
     let missed = excess(problem, &loser.performance);
     let kept = excess(problem, &pick.performance);
     if missed > kept {
-        return format!(
-            "further from the SLA: {:.1} % off vs {:.1} %",
-            missed * 100.0,
-            kept * 100.0
-        );
+        return Lost::FurtherOff {
+            excess: missed,
+            best: kept,
+        };
     }
     let (ours, best) = (&loser.performance, &pick.performance);
-    match problem.picking {
-        Picking::LoadMatch(_) if loser.total_gpus() > pick.total_gpus() => format!(
-            "more GPUs for the same load: {} vs {}",
-            loser.total_gpus().get(),
-            pick.total_gpus().get()
-        ),
-        Picking::LoadMatch(_) | Picking::Autoscale => format!(
-            "slower: {:.0} vs {:.0} tokens/s/GPU",
-            ours.tokens_per_s_per_gpu.get(),
-            best.tokens_per_s_per_gpu.get()
-        ),
-        Picking::BestThroughput => format!(
-            "slower: {:.0} vs {:.0} tokens/s/GPU",
-            ours.tokens_per_s_per_gpu_cluster.get(),
-            best.tokens_per_s_per_gpu_cluster.get()
-        ),
+    if matches!(problem.picking, Picking::LoadMatch(_)) && loser.total_gpus() > pick.total_gpus() {
+        return Lost::MoreGpus {
+            gpus: loser.total_gpus(),
+            best: pick.total_gpus(),
+        };
+    }
+    let per_gpu = |performance: &Performance| match problem.picking {
+        Picking::BestThroughput => performance.tokens_per_s_per_gpu_cluster.get(),
+        Picking::LoadMatch(_) | Picking::Autoscale => performance.tokens_per_s_per_gpu.get(),
+    };
+    Lost::Slower {
+        tokens_per_s_per_gpu: per_gpu(ours),
+        best: per_gpu(best),
+        for_each_user: ours.tokens_per_s_per_user.get(),
+        best_for_each_user: best.tokens_per_s_per_user.get(),
     }
 }

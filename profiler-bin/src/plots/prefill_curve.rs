@@ -95,7 +95,7 @@ fn draw(picture: &PrefillPicture<'_>, kind: &Curve) -> Drawing {
         },
         Entry {
             sample: Sample::Line(fit),
-            words: "fit (monotone cubic)".to_owned(),
+            words: format!("fit ({})", picture.curve.fit().fit),
         },
     ];
     let isl_pen = Pen {

@@ -4,12 +4,13 @@ use std::fmt;
 
 use dgdr_perf_model::{Provenance, SourceKind};
 use dgdr_sweep_planner::{
-    Configuration, Goal, Layout, Outcome, Picking, RankedEntry, Rejected, Sla, WorkerGroup,
+    Configuration, Excluded, Goal, Layout, Outcome, Picking, RankedEntry, Rejected, Sla, WorkerGroup,
 };
 
 use super::table::{Align, Table};
 use crate::pipeline::comparison::Comparison;
 use crate::pipeline::question::Question;
+use crate::pipeline::runner_up::runner_up;
 use crate::pipeline::study::Study;
 
 /// The result of a run in words.
@@ -48,8 +49,27 @@ impl fmt::Display for Summary<'_> {
                 writeln!(f, "  {}: {reason}", some_of(&mappings))?;
             }
         }
+        let failed: Vec<String> = winner
+            .decision
+            .ranking
+            .rejected
+            .iter()
+            .filter_map(failed)
+            .collect();
+        if !failed.is_empty() {
+            writeln!(f, "\nTried without success:")?;
+            for line in failed {
+                writeln!(f, "  {line}")?;
+            }
+        }
         Ok(())
     }
+}
+
+/// A worker that was tried; none for a mapping that was not.
+fn failed(excluded: &Excluded) -> Option<String> {
+    let role = excluded.role?;
+    Some(format!("{} for {role}: {}", excluded.mapping, excluded.reason))
 }
 
 impl Summary<'_> {
@@ -118,6 +138,15 @@ impl Summary<'_> {
             self.question.hardware.total_gpus.get()
         )?;
         self.margins(f, pick)?;
+        if let Some(second) = runner_up(self.comparison) {
+            writeln!(
+                f,
+                "  runner-up: {} {}: {}",
+                second.backend,
+                label(&second.configuration),
+                second.lost
+            )?;
+        }
         writeln!(
             f,
             "  sources: TTFT {}; ITL {}",

@@ -149,12 +149,15 @@ impl fmt::Display for Rejection {
                 memory,
                 percent,
                 ..
-            } => write!(
-                f,
-                "weights take {:.1} GiB of each GPU, more than {percent} % of its {:.1} GiB",
-                per_gpu.gib(),
-                memory.gib()
-            ),
+            } => {
+                let room = memory.gib() * f64::from(percent) / 100.0;
+                write!(
+                    f,
+                    "does not fit by {:.1} GiB: weights take {:.1} GiB of each GPU, {percent} % of its memory are {room:.1} GiB",
+                    per_gpu.gib() - room,
+                    per_gpu.gib()
+                )
+            }
             Self::HeadsNotDivisible { heads, tp } => {
                 write!(f, "{heads} attention heads cannot be split evenly over tp = {tp}")
             }

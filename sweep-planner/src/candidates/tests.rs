@@ -45,7 +45,7 @@ fn weights_decide_the_narrowest_width() {
     let reason = reason(&problem, 2);
     assert_eq!(
         reason.to_string(),
-        "weights take 190.3 GiB of each GPU, more than 90 % of its 141.0 GiB"
+        "does not fit by 63.4 GiB: weights take 190.3 GiB of each GPU, 90 % of its memory are 126.9 GiB"
     );
     assert!(reason.remedy().contains("at least 4 GPUs"));
 }

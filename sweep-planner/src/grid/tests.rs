@@ -7,6 +7,7 @@ fn range(kv_capacity: u64, max_context: u64, osl: u64) -> DecodeRange {
     DecodeRange {
         kv_capacity: Tokens::new(kv_capacity),
         max_context: Tokens::new(max_context),
+        isl: Tokens::new(3000),
         osl: Tokens::new(osl),
     }
 }
@@ -19,6 +20,40 @@ fn the_usual_grids_have_the_guides_sizes() {
     assert_eq!(lengths[15], Tokens::new(16_384));
     let points = decode_grid(range(400_000, 16_384, 1000), Granularity::default()).unwrap();
     assert_eq!(points.len(), 36);
+}
+
+/// The row of the typical request is measured, not interpolated; both ends are; and rows are closest among short
+/// contexts, points of a row among few requests.
+#[test]
+fn a_row_lies_on_the_typical_request() {
+    let points = decode_grid(range(400_000, 40_960, 1000), Granularity::default()).unwrap();
+    let rows: Vec<Vec<u64>> = points
+        .chunk_by(|a, b| a.isl == b.isl)
+        .map(|row| row.iter().map(|point| point.in_flight).collect())
+        .collect();
+    let lengths: Vec<u64> = points
+        .chunk_by(|a, b| a.isl == b.isl)
+        .map(|row| row[0].isl.get())
+        .collect();
+    assert_eq!(lengths, [100, 949, 3000, 7414, 17_394, 39_960]);
+    assert_eq!(rows[2], [1, 2, 7, 22, 52, 100]);
+    assert_eq!(rows[5], [1, 2, 3, 4, 5, 9]);
+}
+
+#[test]
+fn a_typical_request_outside_the_range_moves_nothing() {
+    let mut outside = range(400_000, 4096, 1000);
+    let lengths = |range| -> Vec<u64> {
+        decode_grid(range, Granularity::default())
+            .unwrap()
+            .chunk_by(|a, b| a.isl == b.isl)
+            .map(|row| row[0].isl.get())
+            .collect()
+    };
+    outside.isl = Tokens::new(9000);
+    assert_eq!(lengths(outside), [100, 358, 728, 1257, 2014, 3096]);
+    outside.isl = Tokens::new(3096);
+    assert_eq!(lengths(outside), [100, 358, 728, 1257, 2014, 3096]);
 }
 
 #[test]
@@ -50,6 +85,11 @@ proptest! {
         let granularity = Granularity { prefill: granularity, decode: granularity };
         if let Ok(points) = decode_grid(range(capacity, context, osl), granularity) {
             prop_assert!(points.len() >= 3);
+            prop_assert!(points.len() <= usize::try_from(granularity.decode.pow(2)).unwrap());
+            let longest = context.min(capacity) - osl;
+            if granularity.decode >= 3 && (101..=longest).contains(&3000) {
+                prop_assert!(points.iter().any(|point| point.isl == Tokens::new(3000)));
+            }
             let mut keys: Vec<_> = points.iter().map(|p| (p.context_length, p.in_flight)).collect();
             keys.sort_unstable();
             keys.dedup();

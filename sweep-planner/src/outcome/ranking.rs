@@ -70,6 +70,10 @@ pub enum Lost {
         tokens_per_s_per_gpu: f64,
         /// The same of the pick.
         best: f64,
+        /// Tokens per second that each user sees.
+        for_each_user: f64,
+        /// The same of the pick.
+        best_for_each_user: f64,
     },
     /// More time between tokens, where latency is the goal.
     Laggier {
@@ -116,7 +120,22 @@ impl fmt::Display for Lost {
             Self::Slower {
                 tokens_per_s_per_gpu,
                 best,
-            } => write!(f, "slower: {tokens_per_s_per_gpu:.0} vs {best:.0} tokens/s/GPU"),
+                for_each_user,
+                best_for_each_user,
+            } => {
+                let speeds = format!("{for_each_user:.0} vs {best_for_each_user:.0} tokens/s for each user");
+                if for_each_user <= best_for_each_user {
+                    write!(
+                        f,
+                        "dominated by the pick: {tokens_per_s_per_gpu:.0} vs {best:.0} tokens/s/GPU, {speeds}"
+                    )
+                } else {
+                    write!(
+                        f,
+                        "fewer tokens: {tokens_per_s_per_gpu:.0} vs {best:.0} tokens/s/GPU, though {speeds}"
+                    )
+                }
+            }
             Self::Laggier { itl, best } => write!(f, "more time between tokens: {itl:.1} vs {best:.1}"),
             Self::MoreGpus { gpus, best } => {
                 write!(f, "more GPUs for the same load: {} vs {}", gpus.get(), best.get())

@@ -242,6 +242,8 @@ fn by_tokens(judge: &Judge<'_>, choice: &Choice, best: &Choice) -> Lost {
         Lost::Slower {
             tokens_per_s_per_gpu: mine,
             best: theirs,
+            for_each_user: 1000.0 / choice.itl,
+            best_for_each_user: 1000.0 / best.itl,
         }
     }
 }

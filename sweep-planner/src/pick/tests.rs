@@ -229,7 +229,7 @@ fn nothing_left_is_infeasible_with_every_reason() {
     };
     assert_eq!(reasons.len(), found.rejected.len());
     assert!(
-        reasons[0].to_string().contains("TP1: weights take"),
+        reasons[0].to_string().contains("TP1: does not fit by"),
         "{}",
         reasons[0]
     );
@@ -307,7 +307,12 @@ fn entries_have_the_names_that_readers_of_the_sweep_expect() {
         &["tp", "pp", "attention_dp", "moe_tp", "moe_ep"],
     );
     assert!(json["agg"][0].get("lost").is_none(), "the pick did not lose");
-    assert!(json["agg"][1]["lost"].as_str().unwrap().starts_with("slower: "));
+    assert!(
+        json["agg"][1]["lost"]
+            .as_str()
+            .unwrap()
+            .starts_with("dominated by the pick: ")
+    );
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use dgdr_perf_model::quant::ComputeRate;
 use dgdr_perf_model::{GemmQuant, MappingWidths, ModelFamily, ModelSpec, SystemSpec};
 
+use crate::dice::Dice;
+
 use super::question::{Load, Mode, Platform, Question};
 
 /// GPUs of a worker and how often each number is drawn.
@@ -14,57 +16,23 @@ const STEPS: [u32; 6] = [512, 2048, 4096, 8192, 16_384, 32_768];
 /// Prompts of one prefill step hold at most this many tokens together.
 const MOST_STEP_TOKENS: u32 = 131_072;
 
-/// A pseudo-random sequence (SplitMix64).
-#[derive(Debug)]
-struct Dice {
-    state: u64,
+/// One of the values, each as often as its weight says.
+fn weighted(dice: &mut Dice, all: &[(u32, u32)]) -> u32 {
+    let total: u32 = all.iter().map(|(_, weight)| weight).sum();
+    let mut rest = dice.up_to(total.saturating_sub(1));
+    for (value, weight) in all {
+        if rest < *weight {
+            return *value;
+        }
+        rest -= weight;
+    }
+    1
 }
 
-impl Dice {
-    const fn new(seed: u64) -> Self {
-        Self { state: seed }
-    }
-
-    const fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number from 0 to `most`.
-    fn up_to(&mut self, most: u32) -> u32 {
-        let wide = ((self.next() >> 32) * (u64::from(most) + 1)) >> 32;
-        u32::try_from(wide).unwrap_or(most)
-    }
-
-    /// True this many times of a hundred.
-    fn percent(&mut self, share: u32) -> bool {
-        self.up_to(99) < share
-    }
-
-    fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
-        let last = u32::try_from(all.len().checked_sub(1)?).unwrap_or(u32::MAX);
-        all.get(usize::try_from(self.up_to(last)).unwrap_or(0))
-    }
-
-    fn weighted(&mut self, all: &[(u32, u32)]) -> u32 {
-        let total: u32 = all.iter().map(|(_, weight)| weight).sum();
-        let mut rest = self.up_to(total.saturating_sub(1));
-        for (value, weight) in all {
-            if rest < *weight {
-                return *value;
-            }
-            rest -= weight;
-        }
-        1
-    }
-
-    /// A number from 1 to below `1 << bits`: every order of magnitude is as likely as the others.
-    fn of_any_size(&mut self, bits: u32) -> u32 {
-        let least = 1 << self.up_to(bits.saturating_sub(1));
-        least + self.up_to(least - 1)
-    }
+/// A number from 1 to below `1 << bits`: every order of magnitude is as likely as the others.
+fn of_any_size(dice: &mut Dice, bits: u32) -> u32 {
+    let least = 1 << dice.up_to(bits.saturating_sub(1));
+    least + dice.up_to(least - 1)
 }
 
 /// Draws `rows` questions; every model comes as often as the others.
@@ -120,7 +88,7 @@ fn platform<'a>(dice: &mut Dice, model: &ModelSpec, platforms: &'a [Platform]) -
 
 /// Widths of a worker: attention and experts always cover the same GPUs.
 fn mapping(dice: &mut Dice, model: &ModelSpec, experts: bool) -> MappingWidths {
-    let gpus = dice.weighted(&GPUS);
+    let gpus = weighted(dice, &GPUS);
     let pp = if dice.percent(15) {
         divisor(dice, gpus.min(8))
     } else {
@@ -178,11 +146,11 @@ fn load(dice: &mut Dice, mode: Mode) -> Load {
     let isl = if dice.percent(50) {
         dice.pick(&LENGTHS).copied().unwrap_or(1024)
     } else {
-        dice.of_any_size(16)
+        of_any_size(dice, 16)
     };
     let (batch, osl) = match mode {
-        Mode::StaticCtx => (dice.of_any_size(6).min((MOST_STEP_TOKENS / isl).max(1)), 1),
-        Mode::StaticGen | Mode::Agg => (dice.of_any_size(10), 1 + dice.of_any_size(11)),
+        Mode::StaticCtx => (of_any_size(dice, 6).min((MOST_STEP_TOKENS / isl).max(1)), 1),
+        Mode::StaticGen | Mode::Agg => (of_any_size(dice, 10), 1 + of_any_size(dice, 11)),
     };
     let prefix = if mode != Mode::StaticGen && dice.percent(35) {
         dice.up_to(isl - 1)

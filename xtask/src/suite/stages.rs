@@ -20,7 +20,7 @@ pub(super) struct Stage {
 }
 
 /// All stages.
-pub(super) const STAGES: [Stage; 10] = [
+pub(super) const STAGES: [Stage; 11] = [
     Stage {
         name: "format",
         meaning: "sources are formatted",
@@ -70,6 +70,11 @@ pub(super) const STAGES: [Stage; 10] = [
         name: "perf-data",
         meaning: "the packed tables and models are what the peer's measurements give",
         run: perf_data,
+    },
+    Stage {
+        name: "interop",
+        meaning: "ai-dynamo reads what we write and judges requests as we do",
+        run: interop,
     },
 ];
 
@@ -160,6 +165,20 @@ fn perf_data(_report: &mut Report) -> anyhow::Result<Verdict> {
     cargo(
         &["xtask", "perf-data", "--from", &core, "--check"],
         "the committed tables are not what the measurements give",
+    )
+}
+
+fn interop(_report: &mut Report) -> anyhow::Result<Verdict> {
+    let peer = Peer::dynamo(None)?;
+    if !peer.is_installed() {
+        return Ok(Verdict::Skipped(format!(
+            "ai-dynamo is not in {}: `cargo xtask interop --install` brings it, where there is a network",
+            peer.folder().display()
+        )));
+    }
+    cargo(
+        &["xtask", "interop"],
+        "upstream does not take what we write, or judges otherwise",
     )
 }
 

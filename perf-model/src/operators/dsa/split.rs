@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dgdr_units::real;
 
 use super::super::context_attention::ContextTokens;
-use super::super::curve::fraction;
+use super::super::curve::{blend, fraction};
 use super::super::miss::{Measured, OperatorMiss};
 use super::super::nccl::NcclCost;
 use crate::graph::{DsaArchitecture, DsaShape};
@@ -178,7 +178,7 @@ impl Index {
             (Some(low), Some(high)) => {
                 let [from, to] = [low, high].map(|position| kernel(at(position)));
                 let [start, end] = [low, high].map(|position| u64::from(prefixes[position]));
-                Some((to - from).mul_add(fraction(start, prefix, end), from))
+                Some(blend(from, to, fraction(start, prefix, end)))
             }
             (Some(only), None) | (None, Some(only)) => Some(kernel(at(only))),
             (None, None) => None,

@@ -3,7 +3,7 @@
 //! Layers were measured on scores without contrast, among which entries are slow to select. The selection alone was
 //! measured both ways, so that the difference can be taken off.
 
-use super::super::curve::{Bracket, bracket, fraction};
+use super::super::curve::{Bracket, blend, bracket, fraction};
 use super::super::miss::{Measured, OperatorMiss};
 use crate::graph::{Compression, Dsv4Shape};
 use crate::tables::Grid;
@@ -63,7 +63,7 @@ impl<T> Sorted<T> {
             Bracket::Above(position) => {
                 let weight = fraction(self.keys[position], coordinate, self.keys[position + 1]);
                 let (low, high) = (ms(&self.values[position]), ms(&self.values[position + 1]));
-                (high - low).mul_add(weight, low)
+                blend(low, high, weight)
             }
             Bracket::Outside if coordinate > self.keys[last] => ms(&self.values[last]),
             Bracket::Outside => ms(&self.values[0]),

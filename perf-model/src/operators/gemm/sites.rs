@@ -3,7 +3,7 @@
 use crate::tables::Grid;
 use crate::{Axis, Beyond, OperatorLatency, Source};
 
-use super::super::curve::fraction;
+use super::super::curve::{blend, fraction};
 
 /// Sites farther away than this, in octaves, do not speak for a shape.
 const REACH: f64 = 2.0;
@@ -86,7 +86,7 @@ impl Site {
         let low = grid.latency(self.start + below)?;
         let weight = fraction(u64::from(axis[below]), m, u64::from(axis[above]));
         Some(OperatorLatency {
-            ms: (high - low).mul_add(weight, low),
+            ms: blend(low, high, weight),
             source: Source::Interpolated,
         })
     }

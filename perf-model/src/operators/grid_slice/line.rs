@@ -1,64 +1,78 @@
-//! Latencies along the last axis of a slice.
+//! Latencies along the last axis of a slice, for those who ask for many of them in ascending order.
 
-use super::super::curve::{Bracket, bracket, fraction};
+use super::super::curve::{blend, fraction};
+use super::{Descent, Span};
 use crate::{OperatorLatency, Source};
 
-/// Measured points along an axis.
+/// Measured points along an axis, and how far a walk along it has come.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Row<'a> {
+pub(super) struct Row<'a> {
     /// Ascending.
-    pub(super) keys: &'a [u64],
+    keys: &'a [u64],
     /// Milliseconds at each key.
-    pub(super) ms: &'a [f64],
+    ms: &'a [f64],
+    /// The last key at or below the last coordinate that was asked for.
+    reached: usize,
+}
+
+impl<'a> Row<'a> {
+    pub(super) const fn new(keys: &'a [u64], ms: &'a [f64]) -> Self {
+        Self { keys, ms, reached: 0 }
+    }
+
+    /// Latency at a coordinate that is not below the one before; none outside the measurements.
+    fn at(&mut self, coordinate: u64) -> Option<OperatorLatency> {
+        if coordinate < *self.keys.first()? {
+            return None;
+        }
+        while self
+            .keys
+            .get(self.reached + 1)
+            .is_some_and(|next| *next <= coordinate)
+        {
+            self.reached += 1;
+        }
+        let low = self.reached;
+        if self.keys[low] == coordinate {
+            return Some(OperatorLatency {
+                ms: self.ms[low],
+                source: Source::Measured,
+            });
+        }
+        let weight = fraction(self.keys[low], coordinate, *self.keys.get(low + 1)?);
+        Some(OperatorLatency {
+            ms: blend(self.ms[low], self.ms[low + 1], weight),
+            source: Source::Interpolated,
+        })
+    }
 }
 
 /// Latencies along an axis.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) enum Line<'a> {
+pub(super) enum Line<'a> {
     /// Measured points.
     At(Row<'a>),
     /// Points between two measured rows.
     Between {
-        /// The row below.
-        low: Row<'a>,
-        /// The row above.
-        high: Row<'a>,
-        /// How far it is from the one to the other, 0 to 1.
-        weight: f64,
+        /// The row below and the row above.
+        rows: [Row<'a>; 2],
+        /// Where the rows are.
+        span: Span,
     },
 }
 
-impl Row<'_> {
-    fn at(&self, coordinate: u64) -> Option<OperatorLatency> {
-        match bracket(self.keys, coordinate) {
-            Bracket::At(position) => Some(OperatorLatency {
-                ms: self.ms[position],
-                source: Source::Measured,
-            }),
-            Bracket::Above(position) => {
-                let weight = fraction(self.keys[position], coordinate, self.keys[position + 1]);
-                let (low, high) = (self.ms[position], self.ms[position + 1]);
-                Some(OperatorLatency {
-                    ms: (high - low).mul_add(weight, low),
-                    source: Source::Interpolated,
-                })
-            }
-            Bracket::Outside => None,
-        }
-    }
-}
-
 impl Line<'_> {
-    /// Latency at a coordinate; none outside the measurements of a row.
-    pub(in super::super) fn at(&self, coordinate: u64) -> Option<OperatorLatency> {
+    /// Latency at the last coordinate of a query, which is not below the one before; none outside the measurements.
+    pub(super) fn at<const N: usize, R: Fn([u64; N]) -> f64>(
+        &mut self,
+        descent: &Descent<'_, N, R>,
+    ) -> Option<OperatorLatency> {
+        let coordinate = *descent.query.last()?;
         match self {
             Self::At(row) => row.at(coordinate),
-            Self::Between { low, high, weight } => {
-                let (low, high) = (low.at(coordinate)?, high.at(coordinate)?);
-                Some(OperatorLatency {
-                    ms: (high.ms - low.ms).mul_add(*weight, low.ms),
-                    source: Source::Interpolated,
-                })
+            Self::Between { rows, span } => {
+                let ends = rows.each_mut().map(|row| row.at(coordinate));
+                descent.join(*span, ends)
             }
         }
     }

@@ -129,16 +129,21 @@ proptest! {
 }
 
 proptest! {
-    /// A line gives what point by point is given, or nothing.
+    /// Walking along the last axis gives what asking point by point gives, inside the measurements and beyond.
     #[test]
-    fn a_line_is_the_slice_seen_along_its_last_axis(middle in 1_u64..300, inner in 1_u64..40) {
+    fn a_sum_is_what_its_parts_are(middle in 1_u64..400, start in 1_u64..60, lengths in prop::collection::vec(0_u64..9, 1..6)) {
         let slice = slice(4, Blend::Linear).0;
-        if let Some(found) = slice.line([4, middle, inner]).and_then(|line| line.at(inner)) {
-            let asked = slice.latency([4, middle, inner], &roofline).unwrap();
-            prop_assert_eq!(found.ms.to_bits(), asked.ms.to_bits());
-            prop_assert_eq!(found.source, asked.source);
-        } else {
-            prop_assert!(middle * inner > 64 || middle > 256 || inner > 32);
-        }
+        let coordinates: Vec<u64> = lengths
+            .iter()
+            .scan(start, |at, length| { *at += length; Some(*at) })
+            .collect();
+        let parts: Vec<OperatorLatency> = coordinates
+            .iter()
+            .map(|inner| slice.latency([4, middle, *inner], &roofline).unwrap())
+            .collect();
+        let expected = parts.iter().fold(OperatorLatency::ZERO, |total, part| total.plus(*part));
+        let found = slice.sum([4, middle, 1], &coordinates, &roofline).unwrap();
+        prop_assert_eq!(found.ms.to_bits(), expected.ms.to_bits());
+        prop_assert_eq!(found.source, expected.source);
     }
 }

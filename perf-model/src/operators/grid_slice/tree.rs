@@ -85,10 +85,7 @@ impl<const N: usize> Tree<N> {
     /// The measured points below a node of the last axis but one.
     pub(super) fn row(&self, node: usize) -> Row<'_> {
         let (keys, first) = self.children(N - 1, node);
-        Row {
-            keys,
-            ms: &self.ms[first..first + keys.len()],
-        }
+        Row::new(keys, &self.ms[first..first + keys.len()])
     }
 
     /// Milliseconds at a position among the last axis's keys.

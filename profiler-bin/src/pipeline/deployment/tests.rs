@@ -66,6 +66,7 @@ fn deploy(text: &str, space: SearchSpace) -> Result<Option<Deployed>, ProfilerEr
             pick: &pick,
             limits: &limits,
             context_length: question.model.context_length,
+            isl: question.workload.isl(),
             osl: question.workload.osl(),
             granularity: options.granularity,
         };
@@ -232,7 +233,13 @@ fn flags_follow_the_memory_model(deployed: &mut Deployed, half: Half, component:
     };
     assert!(accepted >= picked * schedulers, "{accepted} of {picked}");
     if let Some(step) = step {
-        assert_eq!(value(component, step), worker.max_num_tokens.to_string());
+        let block = if deployed.plan.backend == Backend::Trtllm {
+            32
+        } else {
+            1
+        };
+        let whole = worker.max_num_tokens.next_multiple_of(block);
+        assert_eq!(value(component, step), whole.to_string());
     }
 }
 

@@ -1,0 +1,91 @@
+//! Where we judge otherwise than upstream's Python types, on purpose.
+
+use super::verdict::{Difference, Stricter};
+
+/// A known difference.
+struct Allowed {
+    /// Who refuses.
+    stricter: Stricter,
+    /// Part of the reason that the stricter one gives.
+    reason: &'static str,
+    /// Why we differ.
+    why: &'static str,
+}
+
+/// All of them.
+const ALLOWED: [Allowed; 16] = [
+    us(
+        "unknown field",
+        "a misspelt field is refused here, and silently lost there",
+    ),
+    us("must be a text", QUOTES),
+    us("must be a number", QUOTES),
+    us("must be a whole number", QUOTES),
+    us("must be a boolean", QUOTES),
+    us("must be at least 1", RANGES),
+    us("must be above 0", RANGES),
+    us("must be at least 8192 MiB", RANGES),
+    us(
+        "must not be empty",
+        "an empty text names nothing: upstream fails on it later",
+    ),
+    us(
+        "pvcName is required with pvcModelPath",
+        "a path within a volume needs the volume: upstream drops both silently",
+    ),
+    upstream(
+        "required in the DGDR spec",
+        "image and hardware may be left to us: they are assumed, and said to be",
+    ),
+    upstream(
+        "'hardware.numGpusPerNode' must be a positive integer",
+        "the GPUs of a node may be left to us: they are assumed, and said to be",
+    ),
+    upstream(
+        "spec.hardware.gpuSku: enum",
+        "product names, and systems of newer releases, are understood here, with a warning",
+    ),
+    upstream("spec.backend: enum", NULLS),
+    upstream("spec.searchStrategy: enum", NULLS),
+    upstream(
+        "spec.sla: value_error: Value error, ttft and itl must both",
+        NULLS,
+    ),
+];
+
+const QUOTES: &str =
+    "a cluster takes no quoted numbers and no numbers for truth values, so we take none; Pydantic converts";
+const NULLS: &str = "a field without a value is unset, as it is in a cluster, and takes its default";
+const RANGES: &str =
+    "counts and targets of zero or less, and memory in the wrong unit, cannot be planned for";
+
+const fn us(reason: &'static str, why: &'static str) -> Allowed {
+    Allowed {
+        stricter: Stricter::Us,
+        reason,
+        why,
+    }
+}
+
+const fn upstream(reason: &'static str, why: &'static str) -> Allowed {
+    Allowed {
+        stricter: Stricter::Upstream,
+        reason,
+        why,
+    }
+}
+
+/// Why a difference is meant; none when a part of it is unknown.
+pub(super) fn why(difference: &Difference<'_>) -> Option<&'static str> {
+    let known: Vec<&'static str> = difference
+        .reasons
+        .iter()
+        .map(|reason| {
+            ALLOWED
+                .iter()
+                .find(|allowed| allowed.stricter == difference.stricter && reason.contains(allowed.reason))
+                .map(|allowed| allowed.why)
+        })
+        .collect::<Option<_>>()?;
+    known.first().copied()
+}

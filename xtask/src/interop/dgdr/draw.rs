@@ -1,0 +1,185 @@
+//! Valid requests over the whole range of what can be asked.
+
+use dgdr_types::GpuSku;
+use serde_json::{Map, Value, json};
+
+use crate::dice::Dice;
+
+/// Systems that upstream's types of this release do not know yet.
+const NEWER: [GpuSku; 3] = [GpuSku::Gb300, GpuSku::RtxPro6000Server, GpuSku::B60];
+
+/// Draws one object of a spec.
+type Part = fn(&mut Dice) -> Value;
+
+/// A spec; each optional field is there half of the time.
+pub(super) fn spec(dice: &mut Dice) -> Value {
+    let mut spec = Map::new();
+    let models = ["Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-R1", "/opt/models/own"];
+    put(&mut spec, "model", dice.pick(&models).map(|model| json!(model)));
+    let backends = ["vllm", "sglang", "trtllm"];
+    let backend = dice.pick(&backends).map(|backend| json!(backend));
+    put(&mut spec, "backend", backend);
+    if dice.percent(50) {
+        let strategies = ["rapid", "thorough"];
+        put(
+            &mut spec,
+            "searchStrategy",
+            dice.pick(&strategies).map(|strategy| json!(strategy)),
+        );
+    }
+    if dice.percent(50) {
+        spec.insert(
+            "image".to_owned(),
+            json!("nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.1"),
+        );
+    }
+    if dice.percent(30) {
+        spec.insert("runtimeVersionOverride".to_owned(), json!("1.6.1"));
+    }
+    if dice.percent(50) {
+        spec.insert("autoApply".to_owned(), json!(dice.percent(50)));
+    }
+    let parts: [(&str, Part); 6] = [
+        ("hardware", hardware),
+        ("workload", workload),
+        ("sla", sla),
+        ("modelCache", model_cache),
+        ("features", features),
+        ("overrides", overrides),
+    ];
+    for (name, part) in parts {
+        if dice.percent(50) {
+            spec.insert(name.to_owned(), part(dice));
+        }
+    }
+    Value::Object(spec)
+}
+
+fn put(object: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    if let Some(value) = value {
+        object.insert(name.to_owned(), value);
+    }
+}
+
+/// A number above zero with three decimals.
+fn positive(dice: &mut Dice, most: u32) -> Value {
+    json!(f64::from(dice.up_to(most * 1000) + 1) / 1000.0)
+}
+
+fn hardware(dice: &mut Dice) -> Value {
+    let mut hardware = Map::new();
+    let known: Vec<&GpuSku> = GpuSku::ALL.iter().filter(|sku| !NEWER.contains(sku)).collect();
+    put(
+        &mut hardware,
+        "gpuSku",
+        dice.pick(&known).map(|sku| json!(sku.name())),
+    );
+    hardware.insert("totalGpus".to_owned(), json!(dice.up_to(511) + 1));
+    if dice.percent(50) {
+        hardware.insert("numGpusPerNode".to_owned(), json!(dice.up_to(15) + 1));
+    }
+    if dice.percent(50) {
+        hardware.insert("vramMb".to_owned(), json!(8192 + dice.up_to(200_000)));
+    }
+    if dice.percent(30) {
+        hardware.insert("maxNumGpusPerEngine".to_owned(), json!(dice.up_to(31) + 1));
+    }
+    if dice.percent(30) {
+        hardware.insert("interconnect".to_owned(), json!("nvlink"));
+        hardware.insert("rdma".to_owned(), json!(dice.percent(50)));
+    }
+    Value::Object(hardware)
+}
+
+fn workload(dice: &mut Dice) -> Value {
+    let mut workload = Map::new();
+    if dice.percent(70) {
+        workload.insert("isl".to_owned(), json!(dice.up_to(131_071) + 1));
+    }
+    if dice.percent(70) {
+        workload.insert("osl".to_owned(), json!(dice.up_to(16_383) + 1));
+    }
+    let load = ["requestRate", "concurrency", ""];
+    if let Some(load) = dice.pick(&load).filter(|load| !load.is_empty()) {
+        let value = positive(dice, 1000);
+        workload.insert((*load).to_owned(), value);
+    }
+    Value::Object(workload)
+}
+
+fn sla(dice: &mut Dice) -> Value {
+    let mut sla = Map::new();
+    if dice.percent(30) {
+        sla.insert("e2eLatency".to_owned(), positive(dice, 60_000));
+    } else {
+        if dice.percent(70) {
+            sla.insert("ttft".to_owned(), positive(dice, 20_000));
+        }
+        if dice.percent(70) {
+            sla.insert("itl".to_owned(), positive(dice, 500));
+        }
+    }
+    if dice.percent(30) {
+        let types = ["latency", "throughput"];
+        put(
+            &mut sla,
+            "optimizationType",
+            dice.pick(&types).map(|kind| json!(kind)),
+        );
+    }
+    Value::Object(sla)
+}
+
+fn model_cache(dice: &mut Dice) -> Value {
+    let mut cache = Map::from_iter([("pvcName".to_owned(), json!("model-cache"))]);
+    if dice.percent(50) {
+        cache.insert("pvcModelPath".to_owned(), json!("models/own"));
+    }
+    if dice.percent(50) {
+        cache.insert("pvcMountPath".to_owned(), json!("/opt/models"));
+    }
+    Value::Object(cache)
+}
+
+fn features(dice: &mut Dice) -> Value {
+    let mut features = Map::new();
+    if dice.percent(50) {
+        let mut planner = Map::new();
+        let targets = ["sla", "throughput", "latency"];
+        put(
+            &mut planner,
+            "optimization_target",
+            dice.pick(&targets).map(|target| json!(target)),
+        );
+        if dice.percent(50) {
+            planner.insert("min_endpoint".to_owned(), json!(dice.up_to(4)));
+        }
+        features.insert("planner".to_owned(), Value::Object(planner));
+    }
+    for name in ["mocker", "kvRouter"] {
+        if dice.percent(50) {
+            features.insert(name.to_owned(), json!({ "enabled": dice.percent(50) }));
+        }
+    }
+    Value::Object(features)
+}
+
+fn overrides(dice: &mut Dice) -> Value {
+    let mut overrides = Map::new();
+    if dice.percent(50) {
+        overrides.insert("trustRemoteCode".to_owned(), json!(dice.percent(50)));
+    }
+    if dice.percent(50) {
+        let job = json!({"template": {"spec": {"tolerations": [{"key": "gpu", "operator": "Exists"}]}}});
+        overrides.insert("profilingJob".to_owned(), job);
+    }
+    if dice.percent(50) {
+        let dgd = json!({
+            "apiVersion": "nvidia.com/v1beta1",
+            "kind": "DynamoGraphDeployment",
+            "metadata": {"name": "named"},
+        });
+        overrides.insert("dgd".to_owned(), dgd);
+    }
+    Value::Object(overrides)
+}
