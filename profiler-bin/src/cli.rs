@@ -5,6 +5,7 @@ mod estimate;
 pub mod printer;
 mod profile;
 mod query;
+mod report;
 mod support;
 mod sweep;
 
@@ -62,6 +63,7 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<ExitStatus, ProfilerError> {
         Some(Command::Sweep(arguments)) => sweep::run(&arguments, printer),
         Some(Command::Support(arguments)) => support::run(&arguments, printer),
         Some(Command::Query(arguments)) => query::run(&arguments, printer),
+        Some(Command::Report(arguments)) => report::run(&arguments, printer),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "dgdr-profiler", &mut script);

@@ -6,7 +6,7 @@
 //! A picture never fails for its data: one point, equal points, no SLA and values of any size all give a readable
 //! picture, and numbers that are not finite are left out.
 
-mod axis;
+pub(crate) mod axis;
 mod canvas;
 mod decode_mappings;
 mod font;

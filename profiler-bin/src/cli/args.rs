@@ -54,6 +54,8 @@ pub enum Command {
     Support(SupportArgs),
     /// Ask the interpolation data of a finished run.
     Query(QueryArgs),
+    /// Write the report of a finished run: one page that needs nothing but itself.
+    Report(ReportArgs),
     /// Print a shell completion script.
     Completions {
         /// The shell.
@@ -304,6 +306,16 @@ pub struct QueryArgs {
     /// Answer outside the measured range too, and say by how far.
     #[arg(long, global = true)]
     pub extrapolate: bool,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Output directory of a finished run; its `report.html` is replaced.
+    pub dir: PathBuf,
+    /// Dollars for one hour of one GPU, in place of what the run was told.
+    #[arg(long, value_name = "USD")]
+    pub gpu_hour_price: Option<GpuPrice>,
 }
 
 /// A question to the interpolation data.

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use dgdr_sweep_planner::{Granularity, Outcome};
+use dgdr_sweep_planner::Granularity;
 use dgdr_types::{ResolvedRequest, apply_set, parse_request, resolve};
 
 use super::args::ProfileArgs;
@@ -51,11 +51,8 @@ pub(super) fn run(arguments: &ProfileArgs, printer: Printer) -> Result<ExitStatu
     };
     let finished = block_on(profile(run))??;
     printer.note(summary(&finished.question, &finished.comparison, LISTED));
-    let outcome = &finished.comparison.winner().decision.outcome;
-    if let Some(pick) = outcome.configuration() {
-        let now = pick.performance.tokens_per_s_per_gpu.get();
-        let met = matches!(outcome, Outcome::Met(_));
-        let line = headroom(&finished.sensitivity, now, met).to_string();
+    if let Some(now) = finished.picked() {
+        let line = headroom(&finished.sensitivity, now).to_string();
         if !line.is_empty() {
             printer.note(line);
         }

@@ -1,7 +1,7 @@
 //! The main job: a resolved request in, a directory of results out.
 
 use dgdr_render::{FinishInput, finish, render};
-use dgdr_sweep_planner::{Configuration, Outcome};
+use dgdr_sweep_planner::{Configuration, Outcome, Picking};
 use dgdr_types::ResolvedRequest;
 use dgdr_types::spec::ProfilingPhase;
 
@@ -22,6 +22,7 @@ use crate::artifacts::{OutputDirectory, RunLog, StatusFile, Timings};
 use crate::error::ProfilerError;
 use crate::hardware::Origin;
 use crate::progress::Progress;
+use crate::report::Picked;
 
 /// A finished run.
 #[derive(Debug)]
@@ -34,6 +35,20 @@ pub struct Finished {
     pub sensitivity: Vec<Sensitivity>,
     /// How long each step took.
     pub timings: Timings,
+}
+
+impl Finished {
+    /// What was picked, as far as a changed request is compared with it.
+    pub fn picked(&self) -> Option<Picked> {
+        let winner = self.comparison.winner();
+        let pick = winner.decision.outcome.configuration()?;
+        Some(Picked {
+            tokens_per_s_per_gpu: pick.performance.tokens_per_s_per_gpu.get(),
+            gpus: pick.total_gpus().get(),
+            met: matches!(winner.decision.outcome, Outcome::Met(_)),
+            fewest_gpus: matches!(winner.problem.picking, Picking::LoadMatch(_)),
+        })
+    }
 }
 
 /// What a run works with.

@@ -14,8 +14,12 @@ use super::question::Question;
 use super::runner_up::RunnerUp;
 use super::sensitivity::Sensitivity;
 use super::stage::Stage;
-use crate::artifacts::{DEPLOYMENT_FILE, PARETO_FILE, RECORD_FILE, Record, RecordInput, Timings, pareto_csv};
+use crate::artifacts::{
+    DECODE_JSON_FILE, DEPLOYMENT_FILE, PARETO_FILE, PREFILL_JSON_FILE, RECORD_FILE, Record, RecordInput,
+    Timings, pareto_csv,
+};
 use crate::error::ProfilerError;
+use crate::report::{REPORT_FILE, RunFiles, page};
 
 /// Everything that a run found out.
 pub(super) struct Results<'a> {
@@ -78,7 +82,7 @@ impl Results<'_> {
         Ok(())
     }
 
-    /// The record, and last the deployment, so that whoever waits for it finds everything else.
+    /// The record, the report, and last the deployment, so that whoever waits for it finds everything else.
     ///
     /// # Errors
     /// [`ProfilerError`] for what cannot be encoded or written.
@@ -97,6 +101,18 @@ impl Results<'_> {
         })
         .to_json()?;
         stage.write(RECORD_FILE, &record)?;
+        let file = |name: &str| self.curve_files.get(name).map_or(&[][..], String::as_bytes);
+        let report = page(
+            RunFiles {
+                directory: stage.directory.path(),
+                record: &record,
+                prefill: file(PREFILL_JSON_FILE),
+                decode: file(DECODE_JSON_FILE),
+                deployment: self.deployment,
+            },
+            None,
+        )?;
+        stage.write(REPORT_FILE, report.as_bytes())?;
         stage.write(DEPLOYMENT_FILE, self.deployment.as_bytes())
     }
 }

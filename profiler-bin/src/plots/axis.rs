@@ -2,7 +2,7 @@
 
 /// How values are spread over an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spread {
+pub(crate) enum Spread {
     Even,
     /// Equal factors take equal lengths.
     Log,
@@ -10,7 +10,7 @@ pub(super) enum Spread {
 
 /// A range of values along a side of a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     low: f64,
     high: f64,
     spread: Spread,
@@ -18,9 +18,9 @@ pub(super) struct Axis {
 
 /// A tick: its value and its label.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tick {
-    pub(super) value: f64,
-    pub(super) label: String,
+pub(crate) struct Tick {
+    pub(crate) value: f64,
+    pub(crate) label: String,
 }
 
 /// From this ratio of the largest to the smallest value on, equal distances hide the small ones.
@@ -30,7 +30,7 @@ const MARGIN: f64 = 0.06;
 
 impl Axis {
     /// An axis that shows all values with a margin; a log axis when they span a wide range.
-    pub(super) fn around(values: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn around(values: impl IntoIterator<Item = f64>) -> Self {
         let (low, high) = extremes(values);
         if low > 0.0 && high / low >= LOG_FROM_RATIO {
             Self::log(low, high)
@@ -40,13 +40,13 @@ impl Axis {
     }
 
     /// An evenly spread axis that shows all values with a margin, from zero where that costs little.
-    pub(super) fn even_around(values: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn even_around(values: impl IntoIterator<Item = f64>) -> Self {
         let (low, high) = extremes(values);
         Self::even(low, high)
     }
 
     /// An axis without margins: for the sides of heat maps and the colour bar.
-    pub(super) fn tight(values: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn tight(values: impl IntoIterator<Item = f64>) -> Self {
         let (low, high) = extremes(values);
         let spread = if low > 0.0 && high / low >= LOG_FROM_RATIO {
             Spread::Log
@@ -79,12 +79,12 @@ impl Axis {
         }
     }
 
-    pub(super) fn low(&self) -> f64 {
+    pub(crate) fn low(&self) -> f64 {
         self.low
     }
 
     /// Where a value stands, from 0 to 1; what lies outside stands at the edge.
-    pub(super) fn share(&self, value: f64) -> f64 {
+    pub(crate) fn share(&self, value: f64) -> f64 {
         let share = match self.spread {
             Spread::Even => (value - self.low) / (self.high - self.low),
             Spread::Log => (value / self.low).ln() / (self.high / self.low).ln(),
@@ -97,7 +97,7 @@ impl Axis {
     }
 
     /// The value at a share from 0 to 1.
-    pub(super) fn value(&self, share: f64) -> f64 {
+    pub(crate) fn value(&self, share: f64) -> f64 {
         match self.spread {
             Spread::Even => self.low + share * (self.high - self.low),
             Spread::Log => self.low * (self.high / self.low).powf(share),
@@ -105,7 +105,7 @@ impl Axis {
     }
 
     /// Round values, at most about `most` of them.
-    pub(super) fn ticks(&self, most: u32) -> Vec<Tick> {
+    pub(crate) fn ticks(&self, most: u32) -> Vec<Tick> {
         match self.spread {
             Spread::Even => even_ticks(self.low, self.high, most),
             Spread::Log => log_ticks(self.low, self.high, most)
@@ -205,12 +205,12 @@ fn grouped(value: f64, decimals: usize) -> String {
 }
 
 /// A count in groups of three digits.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     grouped(dgdr_units::real(number), 0)
 }
 
 /// A number with about three significant digits.
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let decimals = if value.abs() >= 100.0 {
         0
     } else if value.abs() >= 10.0 {

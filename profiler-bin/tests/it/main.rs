@@ -5,6 +5,7 @@ mod bad_input;
 mod commands;
 mod features;
 mod profile;
+mod report;
 mod run;
 mod sensitivity;
 mod tables;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::run::{Sandbox, files, request, stderr, stdout};
 
 /// Every file of a finished run.
-const FILES: [&str; 18] = [
+const FILES: [&str; 19] = [
     "cost_sla.png",
     "decode_performance.png",
     "decode_raw_data.json",
@@ -19,6 +19,7 @@ const FILES: [&str; 18] = [
     "profile.json",
     "profile_sla.log",
     "profiler_status.yaml",
+    "report.html",
     "selected_decode_interpolation/decode_itl_interplation.png",
     "selected_decode_interpolation/decode_itl_interpolation.png",
     "selected_decode_interpolation/decode_throughput_interpolation.png",
@@ -116,8 +117,13 @@ fn the_same_request_gives_the_same_bytes() {
         ]);
         assert_eq!(output.status.code(), Some(0));
     }
-    // These three tell of time.
-    let timed = ["profile.json", "profile_sla.log", "profiler_status.yaml"];
+    // These tell of time.
+    let timed = [
+        "profile.json",
+        "profile_sla.log",
+        "profiler_status.yaml",
+        "report.html",
+    ];
     for name in files(&sandbox.path("one"))
         .iter()
         .filter(|name| !timed.contains(&name.as_str()))
@@ -132,6 +138,13 @@ fn the_same_request_gives_the_same_bytes() {
         value
     };
     assert_eq!(record("one"), record("two"));
+    let page = |out: &str| {
+        let text = std::fs::read_to_string(sandbox.path(out).join("report.html")).unwrap();
+        let (before, rest) = text.split_once("<table id=\"timings\">").unwrap();
+        let (_, after) = rest.split_once("</table>").unwrap();
+        format!("{before}{after}")
+    };
+    assert_eq!(page("one"), page("two"));
 }
 
 #[test]
