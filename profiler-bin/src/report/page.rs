@@ -12,6 +12,7 @@ mod fronts;
 mod run;
 mod what_if;
 
+use dgdr_sweep_planner::Configuration;
 use dgdr_units::Milliseconds;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -55,7 +56,7 @@ struct Subject<'a> {
     /// The engine that was picked.
     engine: &'a Engine,
     /// The configuration that was picked.
-    pick: &'a dgdr_sweep_planner::Configuration,
+    pick: &'a Configuration,
     /// Dollars for a GPU hour.
     price: Option<GpuPrice>,
 }
@@ -126,6 +127,14 @@ fn facts(list: &[(&str, String)]) -> Markup {
 /// A cell that sorts by its number.
 fn number(value: f64) -> Markup {
     html! { td.number data-value=(value) { (short(value)) } }
+}
+
+/// A number of a configuration; none where it has no such number.
+type Reading<'a> = Box<dyn Fn(&Configuration) -> Option<f64> + 'a>;
+
+/// A number in words, a dash where there is none.
+fn or_dash(value: Option<f64>, words: fn(f64) -> String) -> String {
+    value.map_or_else(|| "–".to_owned(), words)
 }
 
 /// A cell with a latency in milliseconds.

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::run::Outcome;
 use super::what_if::picked as picked_now;
-use super::{Subject, ms, percent};
+use super::{Reading, Subject, ms, or_dash, percent};
 use crate::pipeline::price::{cost, gpu_hours};
 use crate::plots::axis::{count, short};
 use crate::report::sensitivity::quantity;
@@ -170,10 +170,10 @@ pub(super) fn picked(subject: &Subject<'_>) -> Markup {
                     @let value = (row.of)(pick);
                     tr {
                         td { (row.name) }
-                        td.number { (value.map_or("–".to_owned(), row.words)) }
+                        td.number { (or_dash(value, row.words)) }
                         @if let Some(second) = second {
                             @let other = (row.of)(&second.configuration);
-                            td.number { (other.map_or("–".to_owned(), row.words)) }
+                            td.number { (or_dash(other, row.words)) }
                             td.number { @if let (Some(value), Some(other)) = (value, other) { @if value > 0.0 { (percent(other / value - 1.0)) } } }
                         }
                     }
@@ -199,7 +199,7 @@ pub(super) fn picked(subject: &Subject<'_>) -> Markup {
 /// A number of a configuration.
 struct Quantity<'a> {
     name: String,
-    of: Box<dyn Fn(&Configuration) -> Option<f64> + 'a>,
+    of: Reading<'a>,
     words: fn(f64) -> String,
 }
 

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 
 use super::asked::goal;
 use super::chart::{Bound, Chart, Direction, Dot, Named, Series, Side, Worse};
-use super::{Subject, ms};
+use super::run::Engine;
+use super::{Reading, Subject, ms};
 use crate::pipeline::price::cost;
 use crate::plots::axis::{Axis, count, short};
 use crate::report::label;
@@ -39,7 +40,7 @@ pub(super) fn section(subject: &Subject<'_>) -> Markup {
 struct Quantity<'a> {
     title: String,
     label: String,
-    of: Box<dyn Fn(&Configuration) -> Option<f64> + 'a>,
+    of: Reading<'a>,
 }
 
 /// Tokens per second and GPU with as many copies as the budget holds, however many a pick takes.
@@ -49,65 +50,75 @@ fn whole_budget(subject: &Subject<'_>, configuration: &Configuration) -> f64 {
     configuration.performance.tokens_per_s_per_gpu.get() * f64::from(total / copy * copy) / f64::from(total)
 }
 
+impl Quantity<'_> {
+    fn place(&self, it: &Configuration) -> Option<[f64; 2]> {
+        Some([it.performance.tokens_per_s_per_user.get(), (self.of)(it)?])
+    }
+
+    /// The front of an engine.
+    fn series(&self, engine: &Engine) -> Series {
+        let dots: Vec<Dot> = engine
+            .decision
+            .ranking
+            .pareto
+            .iter()
+            .filter_map(|point| {
+                Some(Dot {
+                    at: self.place(&point.configuration)?,
+                    tip: tip(&engine.backend, &point.configuration, point.meets_sla),
+                    hollow: !point.meets_sla,
+                })
+            })
+            .collect();
+        Series {
+            name: engine.backend.clone(),
+            line: dots.iter().map(|dot| dot.at).collect(),
+            dots,
+        }
+    }
+
+    /// The runner-up, then the pick.
+    fn named(&self, subject: &Subject<'_>) -> Vec<Named> {
+        let record = &subject.run.record;
+        let many = record.backends.len() > 1;
+        let named = |class: &'static str, role: &str, (backend, it): (&str, &Configuration)| {
+            let at = self.place(it)?;
+            let engine = if many {
+                format!(" ({backend})")
+            } else {
+                String::new()
+            };
+            Some(Named {
+                at,
+                words: format!("{role}{engine}: {}", short(at[1])),
+                class,
+            })
+        };
+        let second = record
+            .runner_up
+            .as_ref()
+            .and_then(|it| named("second", "runner-up", (&it.backend, &it.configuration)));
+        let first = named("pick", "picked", (&subject.engine.backend, subject.pick));
+        second.into_iter().chain(first).collect()
+    }
+}
+
 fn chart(subject: &Subject<'_>, quantity: &Quantity<'_>) -> Markup {
     let record = &subject.run.record;
-    let place = |it: &Configuration| -> Option<[f64; 2]> {
-        Some([it.performance.tokens_per_s_per_user.get(), (quantity.of)(it)?])
-    };
     let series: Vec<Series> = record
         .backends
         .iter()
-        .map(|engine| {
-            let dots: Vec<Dot> = engine
-                .decision
-                .ranking
-                .pareto
-                .iter()
-                .filter_map(|point| {
-                    Some(Dot {
-                        at: place(&point.configuration)?,
-                        tip: tip(&engine.backend, &point.configuration, point.meets_sla),
-                        hollow: !point.meets_sla,
-                    })
-                })
-                .collect();
-            Series {
-                name: engine.backend.clone(),
-                line: dots.iter().map(|dot| dot.at).collect(),
-                dots,
-            }
-        })
+        .map(|engine| quantity.series(engine))
         .collect();
-    let many = record.backends.len() > 1;
-    let words = |role: &str, backend: &str, value: f64| {
-        let engine = if many {
-            format!(" ({backend})")
-        } else {
-            String::new()
-        };
-        format!("{role}{engine}: {}", short(value))
-    };
-    let second = record.runner_up.as_ref().and_then(|second| {
-        let at = place(&second.configuration)?;
-        Some(Named {
-            at,
-            words: words("runner-up", &second.backend, at[1]),
-            class: "second",
-        })
-    });
-    let first = place(subject.pick).map(|at| Named {
-        at,
-        words: words("picked", &subject.engine.backend, at[1]),
-        class: "pick",
-    });
-    let named: Vec<Named> = second.into_iter().chain(first).collect();
+    let named = quantity.named(subject);
     let all = || {
         series
             .iter()
             .flat_map(|series| &series.line)
             .chain(named.iter().map(|named| &named.at))
     };
-    let bound = match subject.engine.problem.goal {
+    let problem = &subject.engine.problem;
+    let bound = match problem.goal {
         Goal::Sla(Sla::TokenLatency { itl, .. }) => Some(1000.0 / itl.get()),
         Goal::Sla(Sla::RequestLatency(_)) | Goal::Throughput | Goal::Latency => None,
     };
@@ -127,7 +138,7 @@ fn chart(subject: &Subject<'_>, quantity: &Quantity<'_>) -> Markup {
             .map(|at| Bound {
                 at,
                 direction: Direction::Upright,
-                words: format!("SLA: {}", goal(subject.engine.problem.goal)),
+                words: format!("SLA: {}", goal(problem.goal)),
                 worse: Some(Worse::Below),
             })
             .into_iter()

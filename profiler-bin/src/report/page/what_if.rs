@@ -4,7 +4,7 @@ use dgdr_sweep_planner::Picking;
 use maud::{Markup, html};
 
 use super::run::Outcome;
-use super::{Subject, percent};
+use super::{Subject, or_dash, percent};
 use crate::pipeline::sensitivity::Ending;
 use crate::plots::axis::short;
 use crate::report::sensitivity::{Picked, quantity};
@@ -43,7 +43,7 @@ pub(super) fn section(subject: &Subject<'_>) -> Markup {
 
 fn compared(then: Option<f64>, now: f64) -> Markup {
     html! {
-        td.number { (then.map_or("–".to_owned(), short)) }
+        td.number { (or_dash(then, short)) }
         td.number { @if let Some(then) = then { @if now > 0.0 { (percent(then / now - 1.0)) } } }
     }
 }
