@@ -115,6 +115,12 @@ pub async fn plan(input: DeploymentInput<'_>, probe: &mut impl Probe) -> Result<
         planner: None,
     };
     if request.features.mocker {
+        if request.overrides.trust_remote_code {
+            warnings.push(
+                "spec.overrides.trustRemoteCode: simulated engines load no weights and run no code of the checkpoint"
+                    .to_owned(),
+            );
+        }
         plan.mocker = Some(MockerPlan {
             profile: profile(&input, &plan)?,
         });
