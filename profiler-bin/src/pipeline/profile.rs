@@ -115,9 +115,7 @@ async fn steps(
 
     stage.enter(ProfilingPhase::SweepingPrefill)?;
     let mut comparison = simulate(&question, engine_tables(request, options), stage.progress).await?;
-    for (backend, why) in &comparison.skipped {
-        notices.warn(stage.log, format!("{backend} was not compared: {why}"));
-    }
+    tell_skipped(&comparison, stage.log, &mut notices);
     watch.lap("sweep");
 
     stage.enter(ProfilingPhase::SelectingConfig)?;
@@ -190,6 +188,13 @@ async fn steps(
         sensitivity,
         timings: watch.timings,
     })
+}
+
+/// Engines that were not compared, and why.
+fn tell_skipped(comparison: &Comparison, log: &mut RunLog, notices: &mut Notices) {
+    for (backend, why) in &comparison.skipped {
+        notices.warn(log, format!("{backend} was not compared: {why}"));
+    }
 }
 
 /// The text of a deployment, after its user was told what to know of it.
