@@ -1,0 +1,5 @@
+//! The controller of DynamoGraphDeploymentRequests, as a library: what it decides and renders is pure, so that tests need
+//! no cluster.
+#![forbid(unsafe_code)]
+
+pub mod profiling_job;

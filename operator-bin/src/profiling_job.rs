@@ -1,0 +1,300 @@
+//! The Job that profiles a DGDR: `profile-<name>`, in upstream's shape, with the user's overrides merged in.
+//!
+//! Two containers share a volume: `profiler` writes its results and its status file, `output-copier` watches the status
+//! file and passes results on. Both run under the *restricted* Pod Security Standard.
+
+mod allowed;
+mod merge;
+mod token;
+
+use std::collections::BTreeMap;
+
+use dgdr_types::contract::{
+    API_VERSION, HF_TOKEN_SECRET, IMAGE_PULL_SECRET, KIND, PROFILING_SERVICE_ACCOUNT, label,
+};
+use dgdr_types::names::{DgdrName, job_name};
+use dgdr_types::spec::Open;
+use dgdr_types::{ImageReference, ModelCache};
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, LocalObjectReference,
+    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile,
+    SecretKeySelector, SecurityContext, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+
+/// Name of the container that profiles.
+pub const PROFILER: &str = "profiler";
+/// Name of the container that passes results on; upstream's name, so that overrides of it keep their meaning.
+pub const COLLECTOR: &str = "output-copier";
+/// Volume of the results; an override of this name keeps them.
+pub const OUTPUT_VOLUME: &str = "profiling-output";
+/// Where the results are mounted.
+pub const OUTPUT_DIRECTORY: &str = "/data";
+/// Volume of the weights.
+const CACHE_VOLUME: &str = "model-cache";
+/// Key of the token within its secret.
+const TOKEN_KEY: &str = "HF_TOKEN";
+/// User and group of both containers: images of either profiler hold no files that only another user may read.
+const USER: i64 = 1000;
+
+/// Which program profiles; both have the same contract of arguments and files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProfilerProgram {
+    /// `dgdr-profiler`.
+    Native,
+    /// `python -m dynamo.profiler`, upstream's.
+    Upstream,
+}
+
+impl ProfilerProgram {
+    fn command(self) -> Vec<String> {
+        let words: &[&str] = match self {
+            Self::Native => &["dgdr-profiler", "profile"],
+            Self::Upstream => &["python", "-m", "dynamo.profiler"],
+        };
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+}
+
+/// What a Job is made from: every decision is made, nothing is looked up.
+#[derive(Debug, Clone)]
+pub struct JobInput<'a> {
+    /// Name of the DGDR.
+    pub dgdr: &'a DgdrName,
+    /// Namespace of the DGDR, and of the Job.
+    pub namespace: &'a str,
+    /// UID of the DGDR, which owns the Job.
+    pub uid: &'a str,
+    /// The spec with discovered hardware filled in, as compact JSON.
+    pub config: &'a str,
+    /// Which program profiles.
+    pub program: ProfilerProgram,
+    /// Image of the profiler.
+    pub image: &'a ImageReference,
+    /// Image of the collector: the operator's own.
+    pub collector_image: &'a ImageReference,
+    /// Volume that already holds the weights.
+    pub model_cache: Option<&'a ModelCache>,
+    /// Further variables of the profiler, by name.
+    pub environment: &'a BTreeMap<String, String>,
+    /// `spec.overrides.profilingJob`.
+    pub overrides: Option<&'a Open>,
+}
+
+/// A Job, and what its user should know of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RenderedJob {
+    /// The Job.
+    pub job: Job,
+    /// Overrides that have no effect, each with its path.
+    pub ignored: Vec<String>,
+}
+
+/// Why a Job cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// An override is no part of a Job's spec.
+    #[error(
+        "spec.overrides.profilingJob is no batch/v1 JobSpec: {problem}; compare it with `kubectl explain job.spec`"
+    )]
+    Override {
+        /// What does not fit.
+        problem: String,
+    },
+}
+
+/// The profiling Job of a DGDR.
+///
+/// # Errors
+/// [`JobError::Override`] for overrides of the wrong types.
+pub fn profiling_job(input: &JobInput<'_>) -> Result<RenderedJob, JobError> {
+    let mut spec = base(input);
+    let mut ignored = Vec::new();
+    if let Some(overrides) = input.overrides {
+        ignored = allowed::ignored(overrides);
+        merge::merge(&mut spec, merge::read(overrides)?);
+    }
+    token::keep_for_collector(&mut spec);
+    let job = Job {
+        metadata: metadata(input),
+        spec: Some(spec),
+        status: None,
+    };
+    Ok(RenderedJob { job, ignored })
+}
+
+fn metadata(input: &JobInput<'_>) -> ObjectMeta {
+    let labels = [
+        (label::APP, label::APP_PROFILER),
+        (label::JOB_DGDR, input.dgdr.as_str()),
+        (label::DGDR_NAME, input.dgdr.as_str()),
+        (label::DGDR_NAMESPACE, input.namespace),
+        (label::MANAGED_BY, label::MANAGED_BY_OPERATOR),
+    ];
+    ObjectMeta {
+        name: Some(job_name(input.dgdr)),
+        namespace: Some(input.namespace.to_owned()),
+        labels: Some(
+            labels
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
+        ),
+        owner_references: Some(vec![OwnerReference {
+            api_version: API_VERSION.to_owned(),
+            kind: KIND.to_owned(),
+            name: input.dgdr.to_string(),
+            uid: input.uid.to_owned(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }]),
+        ..ObjectMeta::default()
+    }
+}
+
+fn base(input: &JobInput<'_>) -> JobSpec {
+    let pod = PodSpec {
+        service_account_name: Some(PROFILING_SERVICE_ACCOUNT.to_owned()),
+        restart_policy: Some("Never".to_owned()),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            fs_group: Some(USER),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                ..SeccompProfile::default()
+            }),
+            ..PodSecurityContext::default()
+        }),
+        image_pull_secrets: Some(vec![LocalObjectReference {
+            name: IMAGE_PULL_SECRET.to_owned(),
+        }]),
+        containers: vec![profiler(input), collector(input)],
+        volumes: Some(volumes(input)),
+        ..PodSpec::default()
+    };
+    JobSpec {
+        // What failed once fails again, and hours of GPUs are not spent twice unasked.
+        backoff_limit: Some(0),
+        template: PodTemplateSpec {
+            metadata: None,
+            spec: Some(pod),
+        },
+        ..JobSpec::default()
+    }
+}
+
+fn profiler(input: &JobInput<'_>) -> Container {
+    let mut env = vec![
+        EnvVar {
+            name: "HUGGING_FACE_HUB_TOKEN".to_owned(),
+            value_from: Some(EnvVarSource {
+                secret_key_ref: Some(SecretKeySelector {
+                    name: HF_TOKEN_SECRET.to_owned(),
+                    key: TOKEN_KEY.to_owned(),
+                    // A model that needs no token must not wait for one.
+                    optional: Some(true),
+                }),
+                ..EnvVarSource::default()
+            }),
+            ..EnvVar::default()
+        },
+        variable("DGDR_NAME", input.dgdr.as_str()),
+        variable("DGDR_NAMESPACE", input.namespace),
+        variable("DGDR_UID", input.uid),
+    ];
+    env.extend(
+        input
+            .environment
+            .iter()
+            .map(|(name, value)| variable(name, value)),
+    );
+    let mut mounts = vec![mount(OUTPUT_VOLUME, OUTPUT_DIRECTORY, None)];
+    if let Some(cache) = input.model_cache {
+        mounts.push(mount(CACHE_VOLUME, &cache.pvc_mount_path, Some(true)));
+    }
+    let args = ["--config", input.config, "--output-dir", OUTPUT_DIRECTORY];
+    Container {
+        name: PROFILER.to_owned(),
+        image: Some(input.image.to_string()),
+        command: Some(input.program.command()),
+        args: Some(args.map(str::to_owned).to_vec()),
+        env: Some(env),
+        volume_mounts: Some(mounts),
+        security_context: Some(restricted()),
+        working_dir: match input.program {
+            ProfilerProgram::Native => None,
+            ProfilerProgram::Upstream => Some("/workspace".to_owned()),
+        },
+        ..Container::default()
+    }
+}
+
+fn collector(input: &JobInput<'_>) -> Container {
+    let args = ["collect", "--output-dir", OUTPUT_DIRECTORY];
+    Container {
+        name: COLLECTOR.to_owned(),
+        image: Some(input.collector_image.to_string()),
+        command: Some(vec!["dgdr-operator".to_owned()]),
+        args: Some(args.map(str::to_owned).to_vec()),
+        env: Some(vec![
+            variable("DGDR_NAME", input.dgdr.as_str()),
+            variable("DGDR_NAMESPACE", input.namespace),
+            variable("DGDR_UID", input.uid),
+        ]),
+        volume_mounts: Some(vec![mount(OUTPUT_VOLUME, OUTPUT_DIRECTORY, Some(true))]),
+        security_context: Some(restricted()),
+        ..Container::default()
+    }
+}
+
+/// What the *restricted* Pod Security Standard asks of every container.
+fn restricted() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Capabilities::default()
+        }),
+        ..SecurityContext::default()
+    }
+}
+
+fn volumes(input: &JobInput<'_>) -> Vec<Volume> {
+    let output = Volume {
+        name: OUTPUT_VOLUME.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource::default()),
+        ..Volume::default()
+    };
+    let cache = input.model_cache.map(|cache| Volume {
+        name: CACHE_VOLUME.to_owned(),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name: cache.pvc_name.clone(),
+            read_only: Some(true),
+        }),
+        ..Volume::default()
+    });
+    [output].into_iter().chain(cache).collect()
+}
+
+fn variable(name: &str, value: &str) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value: Some(value.to_owned()),
+        ..EnvVar::default()
+    }
+}
+
+fn mount(volume: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
+    VolumeMount {
+        name: volume.to_owned(),
+        mount_path: path.to_owned(),
+        read_only,
+        ..VolumeMount::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;
