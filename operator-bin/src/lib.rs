@@ -2,4 +2,5 @@
 //! no cluster.
 #![forbid(unsafe_code)]
 
+pub mod discovery;
 pub mod profiling_job;
