@@ -130,7 +130,12 @@ fn join_secrets(service: &mut Map<String, Value>) {
         .get_mut("extraPodSpec")
         .and_then(|pod| pod.get_mut("mainContainer")?.get_mut("envFrom"));
     if let Some(Value::Array(sources)) = sources {
-        sources.insert(0, json!({"secretRef": {"name": secret}}));
+        let is_there = sources
+            .iter()
+            .any(|source| source.get("secretRef").and_then(|known| known.get("name")) == Some(&secret));
+        if !is_there {
+            sources.insert(0, json!({"secretRef": {"name": secret}}));
+        }
         service.remove("envFromSecret");
     }
 }

@@ -11,6 +11,7 @@ mod config_maps;
 mod consequences;
 mod containers;
 mod merge;
+mod pods;
 mod problem;
 mod targets;
 mod vocabulary;
@@ -27,7 +28,7 @@ use consequences::{Change, judge};
 use containers::{given_containers, is_engine, main_container};
 use merge::{Place, below, merge};
 use problem::ROOT;
-use targets::Search;
+use targets::{Search, is_possible, possible_names};
 
 /// Annotations in which upstream's operator keeps what it could not convert.
 const CONVERSION_PREFIX: &str = "nvidia.com/dgd-";
@@ -84,6 +85,31 @@ impl DgdOverride {
         let problems = check::problems(&document, version);
         if problems.is_empty() {
             Ok(Self { document, version })
+        } else {
+            Err(OverrideProblems(problems))
+        }
+    }
+
+    /// Checks the names of components, before it is known which engine will serve.
+    ///
+    /// # Errors
+    /// For every component that no deployment for these engines can have.
+    pub fn check_names(&self, backends: &[Backend]) -> Result<(), OverrideProblems> {
+        let problems: Vec<OverrideProblem> = components(&self.document, self.version)?
+            .into_iter()
+            .filter(|(name, _)| !is_possible(name, backends))
+            .map(|(name, _)| OverrideProblem::ImpossibleComponent {
+                path: component_path(self.version, &name),
+                engines: backends
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                known: possible_names(backends).join(", "),
+            })
+            .collect();
+        if problems.is_empty() {
+            Ok(())
         } else {
             Err(OverrideProblems(problems))
         }
@@ -187,6 +213,7 @@ impl DgdOverride {
             if let Some(whole) = whole {
                 self.settle_component(&mut component, (whole, search.backend), &path, found);
             }
+            pods::judge(&component, self.version, &path, found);
             settled.push((target.component, component));
         }
         *given = self.unlisted(settled);

@@ -10,7 +10,7 @@ use shapes::{MIXED, aggregated, disaggregated, plan, planned, simulated, worker}
 mod cluster;
 mod cross_product;
 mod laws;
-mod readers;
+pub(super) mod readers;
 pub(super) mod schema;
 pub(super) mod shapes;
 mod versions;

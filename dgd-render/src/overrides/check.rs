@@ -4,9 +4,9 @@ use dgdr_types::dgd::{DgdVersion, component_path, components};
 use dgdr_types::nearest;
 use serde_json::{Map, Value};
 
-use super::merge::below;
+use super::merge::{below, kind};
 use super::problem::OverrideProblem;
-use super::vocabulary::{component_fields, spec_fields};
+use super::vocabulary::{component_fields, holds, spec_fields};
 
 /// Everything that is wrong, in the order of the document.
 pub(super) fn problems(document: &Value, version: DgdVersion) -> Vec<OverrideProblem> {
@@ -63,11 +63,18 @@ fn unknown(fields: &Map<String, Value>, level: Level<'_>, found: &mut Vec<Overri
         DgdVersion::V1alpha1 => DgdVersion::V1beta1,
         DgdVersion::V1beta1 => DgdVersion::V1alpha1,
     };
-    for field in fields.keys() {
+    for (field, value) in fields {
+        let path = below(path, field);
         if known(version).contains(&field.as_str()) {
+            if let Some(wanted) = holds(field).filter(|holds| !holds.fits(value) && !value.is_null()) {
+                found.push(OverrideProblem::Kind {
+                    path,
+                    given: kind(value),
+                    wanted: wanted.name(),
+                });
+            }
             continue;
         }
-        let path = below(path, field);
         found.push(if known(other).contains(&field.as_str()) {
             OverrideProblem::MixedVersions { path, version, other }
         } else {

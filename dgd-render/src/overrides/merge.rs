@@ -134,7 +134,8 @@ const fn is_scalar(value: &Value) -> bool {
     !matches!(value, Value::Object(_) | Value::Array(_) | Value::Null)
 }
 
-const fn kind(value: &Value) -> &'static str {
+/// What a value is, in words.
+pub(super) const fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",

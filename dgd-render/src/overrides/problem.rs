@@ -59,6 +59,16 @@ pub enum OverrideProblem {
         /// Components that there are.
         known: String,
     },
+    /// A component that no deployment has.
+    #[error("{ROOT}.{path}: no deployment for {engines} has such a component: use one of {known}")]
+    ImpossibleComponent {
+        /// Path of the component.
+        path: String,
+        /// Engines that may be picked.
+        engines: String,
+        /// Components that there may be.
+        known: String,
+    },
     /// Two parts that change one component.
     #[error("{ROOT}.{path}: changes `{component}`, which another part changes too: write both in one")]
     ComponentTwice {
@@ -68,7 +78,7 @@ pub enum OverrideProblem {
         component: String,
     },
     /// A value of another kind than what it would replace.
-    #[error("{ROOT}.{path}: is {given} where the deployment has {wanted}: write {wanted}")]
+    #[error("{ROOT}.{path}: is {given}, not {wanted}: write {wanted}")]
     Kind {
         /// Path of the value.
         path: String,
@@ -185,13 +195,11 @@ pub struct OverrideProblems(pub Vec<OverrideProblem>);
 
 impl fmt::Display for OverrideProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            if index > 0 {
-                writeln!(f)?;
-            }
-            write!(f, "{problem}")?;
+        if let [problem] = self.0.as_slice() {
+            return problem.fmt(f);
         }
-        Ok(())
+        write!(f, "{} faults in {ROOT}:", self.0.len())?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n- {problem}"))
     }
 }
 

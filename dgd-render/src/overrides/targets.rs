@@ -5,6 +5,8 @@ use dgdr_types::dgd::{DgdVersion, component_path};
 use serde_json::Value;
 
 use super::containers::role;
+use crate::components::identity;
+use crate::flags::Role;
 
 /// The component that a name means, and what to say about it.
 pub(super) struct Target {
@@ -55,14 +57,8 @@ impl Search<'_> {
         })
     }
 
-    /// Workers of old releases were called after engine and role: `VllmDecodeWorker`.
     fn old_name(&self, name: &str) -> Option<String> {
-        let prefix = match self.backend {
-            Backend::Vllm => "Vllm",
-            Backend::Sglang => "SGLang",
-            Backend::Trtllm => "TRTLLM",
-        };
-        let roles: &[&str] = match name.strip_prefix(prefix)? {
+        let roles: &[&str] = match name.strip_prefix(old_prefix(self.backend))? {
             "PrefillWorker" => &["prefill"],
             // Upstream's aggregated vLLM template called its only worker so.
             "DecodeWorker" => &["decode", "worker"],
@@ -89,4 +85,39 @@ impl Search<'_> {
         let names: Vec<&str> = self.components.iter().map(|(name, _)| name.as_str()).collect();
         names.join(", ")
     }
+}
+
+/// Workers of old releases were called after engine and role: `VllmDecodeWorker`.
+const fn old_prefix(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Vllm => "Vllm",
+        Backend::Sglang => "SGLang",
+        Backend::Trtllm => "TRTLLM",
+    }
+}
+
+/// Names of all components that a deployment may have, whatever is picked.
+pub(super) fn possible_names(backends: &[Backend]) -> Vec<&'static str> {
+    let mut names = vec!["Frontend", "Planner"];
+    for backend in backends {
+        for role in [Role::Aggregated, Role::Decode, Role::Prefill] {
+            let (name, _) = identity(*backend, role);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// Whether a name may mean a component of a deployment for one of these engines.
+pub(super) fn is_possible(name: &str, backends: &[Backend]) -> bool {
+    let is_name = possible_names(backends)
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name));
+    is_name
+        || backends.iter().any(|backend| {
+            let role = name.strip_prefix(old_prefix(*backend));
+            role.is_some_and(|role| matches!(role, "Worker" | "DecodeWorker" | "PrefillWorker"))
+        })
 }

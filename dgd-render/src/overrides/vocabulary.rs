@@ -4,6 +4,7 @@
 //! are told apart by the patch merge key of the core API. A test compares both lists with the CRDs.
 
 use dgdr_types::dgd::DgdVersion;
+use serde_json::Value;
 
 /// Fields of `spec`.
 pub(super) const fn spec_fields(version: DgdVersion) -> &'static [&'static str] {
@@ -96,6 +97,63 @@ pub(super) const fn component_fields(version: DgdVersion) -> &'static [&'static 
             "topologyConstraint",
             "type",
         ],
+    }
+}
+
+/// What a field of `spec` or of a component holds, where both APIs that have it agree.
+pub(super) fn holds(field: &str) -> Option<Holds> {
+    Some(match field {
+        "annotations" | "autoscaling" | "checkpoint" | "compilationCache" | "eppConfig" | "experimental"
+        | "extraPodMetadata" | "extraPodSpec" | "failover" | "gpuMemoryService" | "ingress" | "labels"
+        | "livenessProbe" | "modelRef" | "multinode" | "podTemplate" | "readinessProbe" | "resources"
+        | "restart" | "scalingAdapter" | "sharedMemory" | "topologyConstraint" => Holds::Object,
+        "env" | "envs" | "pvcs" | "roles" | "volumeMounts" => Holds::List,
+        "minAvailable" | "replicas" => Holds::Count,
+        "backendFramework"
+        | "componentType"
+        | "dynamoNamespace"
+        | "envFromSecret"
+        | "priorityClassName"
+        | "runtimeVersionOverride"
+        | "serviceName"
+        | "subComponentType"
+        | "type" => Holds::Text,
+        _ => return None,
+    })
+}
+
+/// Kinds of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// Fields.
+    Object,
+    /// Items.
+    List,
+    /// A whole number.
+    Count,
+    /// A text.
+    Text,
+}
+
+impl Holds {
+    /// Whether a value is of this kind.
+    pub(super) fn fits(self, value: &Value) -> bool {
+        match self {
+            Self::Object => value.is_object(),
+            Self::List => value.is_array(),
+            Self::Count => value.is_u64(),
+            Self::Text => value.is_string(),
+        }
+    }
+
+    /// The kind in words.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Object => "an object",
+            Self::List => "a list",
+            Self::Count => "a whole number",
+            Self::Text => "a text",
+        }
     }
 }
 

@@ -14,11 +14,6 @@ const SCRIPT: &str = "import sys, json, yaml\n\
 
 #[test]
 fn python_reads_what_was_written() {
-    let has_yaml = Command::new("python3").args(["-c", "import yaml"]).output();
-    if !has_yaml.is_ok_and(|output| output.status.success()) {
-        dgdr_skip("python_reads_what_was_written", "python3 with PyYAML is missing");
-        return;
-    }
     let manifests: Vec<_> = every_shape().iter().map(|plan| render(plan).unwrap()).collect();
     let text: Vec<String> = manifests
         .iter()
@@ -34,6 +29,23 @@ fn python_reads_what_was_written() {
             config_maps.chain([serde_json::to_value(&manifest.deployment).unwrap()])
         })
         .collect();
+    if has_python("python_reads_what_was_written") {
+        assert_eq!(read_by_python(text), expected);
+    }
+}
+
+/// Whether there is PyYAML; that there is none is said.
+pub(crate) fn has_python(test: &str) -> bool {
+    let has_yaml = Command::new("python3").args(["-c", "import yaml"]).output();
+    let has_yaml = has_yaml.is_ok_and(|output| output.status.success());
+    if !has_yaml {
+        dgdr_skip(test, "python3 with PyYAML is missing");
+    }
+    has_yaml
+}
+
+/// What PyYAML reads.
+pub(crate) fn read_by_python(text: Vec<String>) -> Vec<Value> {
     let mut python = Command::new("python3")
         .args(["-c", SCRIPT])
         .stdin(Stdio::piped())
@@ -45,10 +57,9 @@ fn python_reads_what_was_written() {
     let output = python.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
     assert!(output.status.success());
-    let read: Vec<Value> = String::from_utf8(output.stdout)
-        .unwrap()
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(read, expected);
+        .collect()
 }

@@ -114,9 +114,14 @@ fn refuse_unsupported(request: &ResolvedRequest) -> Result<(), ProfilerError> {
 /// # Errors
 /// [`ProfilerError::Render`] with everything that is wrong with it.
 pub(super) fn dgd_override(request: &ResolvedRequest) -> Result<Option<DgdOverride>, ProfilerError> {
-    let part = request.overrides.dgd.as_ref().map(DgdOverride::parse);
-    part.transpose()
-        .map_err(|problems| ProfilerError::Render(problems.into()))
+    let Some(given) = &request.overrides.dgd else {
+        return Ok(None);
+    };
+    let checked = DgdOverride::parse(given).and_then(|part| {
+        part.check_names(&backends(request.backend))?;
+        Ok(Some(part))
+    });
+    checked.map_err(|problems| ProfilerError::Render(problems.into()))
 }
 
 fn backends(choice: BackendChoice) -> Vec<Backend> {

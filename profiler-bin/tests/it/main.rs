@@ -4,6 +4,7 @@
 mod bad_input;
 mod commands;
 mod features;
+mod overrides;
 mod profile;
 mod report;
 mod run;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::overrides::vocabulary::{component_fields, is_atomic, list_keys, spec_fields};
+use crate::overrides::pods::{CONTAINER_FIELDS, POD_FIELDS};
+use crate::overrides::vocabulary::{Holds, component_fields, holds, is_atomic, list_keys, spec_fields};
 use crate::tests::{dgdr_skip, schema};
 
 #[test]
@@ -28,6 +29,33 @@ fn lists_are_keyed_as_the_crds_say() {
             }
         }
         walk(spec, "spec", &mut seen);
+        if version == DgdVersion::V1beta1 {
+            let pod = &component["properties"]["podTemplate"]["properties"]["spec"];
+            let container = &pod["properties"]["containers"]["items"];
+            let names = |schema: &Value| -> Vec<String> {
+                schema["properties"]
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .cloned()
+                    .collect()
+            };
+            assert_eq!(names(pod), POD_FIELDS);
+            assert_eq!(names(container), CONTAINER_FIELDS);
+        }
+        for properties in [&spec["properties"], &component["properties"]] {
+            for (field, property) in properties.as_object().unwrap() {
+                if let Some(holds) = holds(field) {
+                    let kind = match holds {
+                        Holds::Object => "object",
+                        Holds::List => "array",
+                        Holds::Count => "integer",
+                        Holds::Text => "string",
+                    };
+                    assert_eq!(property["type"], kind, "{version}: {field}");
+                }
+            }
+        }
     }
     for list in ["components", "containers", "volumes", "ports", "volumeMounts"] {
         assert!(seen.contains(list), "{list}");

@@ -43,7 +43,8 @@ fn every_fault_is_told_with_its_path_and_what_to_do() {
             "twice",
             alpha("services: {decode: {replicas: 1}, VllmDecodeWorker: {replicas: 1}}"),
         ),
-        ("kind of value", beta("components: [{name: decode, multinode: 2, podTemplate: {spec: {containers: {}}}}]")),
+        ("kinds of values", beta("components: [{name: decode, multinode: 2, replicas: '2', podTemplate: []}]")),
+        ("kind of value", beta("components: [{name: decode, podTemplate: {spec: {containers: {}}}}]")),
         (
             "keyless",
             main("decode", "env: [{value: a}]"),
@@ -86,6 +87,50 @@ fn every_fault_is_told_with_its_path_and_what_to_do() {
     for (name, text) in &cases {
         assert!(!refused(&vllm, text).is_empty(), "{name}");
     }
+}
+
+#[test]
+fn names_are_checked_before_an_engine_is_picked() {
+    let check = |name: &str, backends: &[Backend]| {
+        let text = format!("{{spec: {{services: {{{name}: {{}}}}}}}}");
+        let checked = DgdOverride::parse(&part(&text)).unwrap().check_names(backends);
+        checked.map_err(|problems| problems.to_string())
+    };
+    for name in [
+        "Frontend",
+        "planner",
+        "worker",
+        "prefill",
+        "SGLangDecodeWorker",
+        "TRTLLMWorker",
+    ] {
+        assert_eq!(check(name, &Backend::ALL), Ok(()), "{name}");
+    }
+    for name in ["worker", "prefill", "VllmWorker"] {
+        assert_eq!(check(name, &[Backend::Vllm]), Ok(()), "{name}");
+    }
+    assert_eq!(
+        check("SGLangDecodeWorker", &[Backend::Vllm]).unwrap_err(),
+        "spec.overrides.dgd.spec.services.SGLangDecodeWorker: no deployment for vllm has such a component: use one of \
+         Frontend, Planner, worker, decode, prefill"
+    );
+    assert!(check("Router", &Backend::ALL).is_err());
+}
+
+#[test]
+fn fields_that_no_pod_has_are_said() {
+    let text = "{apiVersion: nvidia.com/v1beta1, spec: {components: [{name: worker, podTemplate: {spec: {
+        nodeSelectors: {a: b}, containers: [{name: main, envs: []}]}}}]}}";
+    let finished = merged(&plan(Backend::Vllm, aggregated()), text, DgdVersion::V1beta1).unwrap();
+    assert_eq!(
+        finished.warnings,
+        [
+            "spec.overrides.dgd.spec.components[worker].podTemplate.spec.containers[main].envs: pods have no such field, \
+             and the cluster may drop it, did you mean `env`?",
+            "spec.overrides.dgd.spec.components[worker].podTemplate.spec.nodeSelectors: pods have no such field, and the \
+             cluster may drop it, did you mean `nodeSelector`?",
+        ]
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What becomes of a deployment.
 
 use super::*;
+use crate::tests::readers::{has_python, read_by_python};
 
 /// The guide's own part, with what people put into it.
 const GUIDE: &str = "
@@ -94,6 +95,27 @@ fn parts_of_v1beta1_replace_arguments_unless_they_say_append() {
     for version in DgdVersion::ALL {
         let finished = merged(&plan, BETA, version).unwrap();
         insta::assert_snapshot!(format!("beta_{version}"), shown(&finished));
+    }
+}
+
+#[test]
+fn python_reads_what_was_merged() {
+    let plan = planned(plan(Backend::Vllm, disaggregated()));
+    let mut expected = Vec::new();
+    let mut text = Vec::new();
+    for version in DgdVersion::ALL {
+        for part in [GUIDE, BETA] {
+            let finished = merged(&plan, part, version).unwrap();
+            text.push(finished.to_yaml().unwrap());
+            let config_maps = finished
+                .config_maps
+                .iter()
+                .map(|map| serde_json::to_value(map).unwrap());
+            expected.extend(config_maps.chain([finished.deployment.clone()]));
+        }
+    }
+    if has_python("python_reads_what_was_merged") {
+        assert_eq!(read_by_python(text), expected);
     }
 }
 

@@ -156,7 +156,7 @@ fn what_the_other_version_cannot_say_is_refused() {
         json!({"spec": {"components": [{"name": "a", "frontendSidecar": "beside"}]}}),
         json!({"spec": {"components": [{"name": "a", "experimental": {"grove": {}}}]}}),
         json!({"spec": {"components": [{"name": "a", "podTemplate": {"metadata": {"name": "x"}}}]}}),
-        json!({"spec": {"components": [{"name": "a", "scalingAdapter": {"enabled": true}}]}}),
+        json!({"spec": {"components": [{"name": "a", "scalingAdapter": {"enabled": false}}]}}),
         json!({"status": {}}),
     ] {
         let mut beta = beta;

@@ -88,7 +88,15 @@ fn service(
         };
         service.insert("sharedMemory".to_owned(), memory);
     }
-    if let Some(adapter) = component.object("scalingAdapter")? {
+    if let Some(mut adapter) = component.object("scalingAdapter")? {
+        // Upstream's profiler writes the switch of v1alpha1 here, and the cluster drops it: presence is what counts.
+        if adapter.take("enabled") == Some(Value::Bool(false)) {
+            return Err(DocumentError::new(
+                adapter.path("enabled"),
+                "does not switch it off in v1beta1",
+                "remove scalingAdapter",
+            ));
+        }
         adapter.done(TARGET)?;
         service.insert("scalingAdapter".to_owned(), json!({"enabled": true}));
     }
