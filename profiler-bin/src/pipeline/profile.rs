@@ -161,9 +161,6 @@ async fn steps(
     };
     let planned = plan(input, &mut comparison.probes[chosen]).await?;
     let deployment = deployment(planned, &input, options, stage.log, &mut notices)?;
-    if let Some(warning) = sizes::check(&curve_files, &deployment)? {
-        notices.warn(stage.log, warning);
-    }
     let results = Results {
         request,
         options,
@@ -220,7 +217,11 @@ fn deployment(
     for warning in &finished.warnings {
         notices.warn(log, warning.clone());
     }
-    Ok(finished.to_yaml()?)
+    let text = finished.to_yaml()?;
+    if let Some(warning) = sizes::check(input.curve_files, &text)? {
+        notices.warn(log, warning);
+    }
+    Ok(text)
 }
 
 /// The request with model and hardware found, and what it cannot have said plainly.
