@@ -14,13 +14,15 @@ use crate::workspace;
 
 mod allowed;
 mod damage;
-mod draw;
-mod verdict;
+pub(super) mod draw;
+pub(super) mod verdict;
 
 use verdict::{Difference, Verdict};
 
 /// Damaged variants of each request.
 const VARIANTS: usize = 20;
+/// Requests whose planner settings are drawn.
+const SETTINGS: usize = 1000;
 /// Requests that are drawn, printed and read by upstream.
 const DRAWN: usize = 200;
 
@@ -28,6 +30,7 @@ pub(super) fn check(bench: &Bench) -> anyhow::Result<Vec<Finding>> {
     let theirs = upstreams_requests(bench)?;
     let mut findings = same_verdicts(bench, &theirs)?;
     findings.extend(damaged(bench, &theirs)?);
+    findings.extend(planner_settings(bench)?);
     findings.extend(printed(bench, &theirs)?);
     Ok(findings)
 }
@@ -115,7 +118,7 @@ fn same_verdicts(bench: &Bench, texts: &[Text]) -> anyhow::Result<Vec<Finding>> 
         .collect())
 }
 
-/// Damaged variants of upstream's requests: differences by cause, each of which must be a known one.
+/// Damaged variants of upstream's requests.
 fn damaged(bench: &Bench, texts: &[Text]) -> anyhow::Result<Vec<Finding>> {
     let mut dice = Dice::new(bench.seed);
     let mut documents = Vec::new();
@@ -123,13 +126,27 @@ fn damaged(bench: &Bench, texts: &[Text]) -> anyhow::Result<Vec<Finding>> {
         let spec = spec_of(&text.text)?;
         documents.extend((0..VARIANTS).map(|_| damage::damaged(&spec, &mut dice)));
     }
+    compared(bench, "damaged requests", &documents)
+}
+
+/// Requests whose planner is set in every way that there is, rightly and wrongly.
+fn planner_settings(bench: &Bench) -> anyhow::Result<Vec<Finding>> {
+    let mut dice = Dice::new(bench.seed);
+    let documents: Vec<Value> = (0..SETTINGS).map(|_| draw::with_planner(&mut dice)).collect();
+    compared(bench, "requests with planner settings", &documents)
+}
+
+/// Verdicts on specs: differences by cause, each of which must be a known one.
+fn compared(bench: &Bench, what: &'static str, documents: &[Value]) -> anyhow::Result<Vec<Finding>> {
     let asked: Vec<Value> = documents.iter().map(|spec| json!({ "spec": spec })).collect();
-    let theirs = judged_upstream(bench, "dgdr_damaged", &asked)?;
+    let theirs = judged_upstream(bench, "dgdr_compared", &asked)?;
     let mut causes: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let mut unknown = Vec::new();
+    let mut unknown: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
     let mut agreed = 0_usize;
+    let mut refused = 0_usize;
     for (document, theirs) in documents.iter().zip(&theirs) {
         let ours = Verdict::ours(&document.to_string());
+        refused += usize::from(!theirs.accepted);
         if ours.accepted == theirs.accepted {
             agreed += 1;
             continue;
@@ -137,18 +154,17 @@ fn damaged(bench: &Bench, texts: &[Text]) -> anyhow::Result<Vec<Finding>> {
         let difference = Difference::of(&ours, theirs);
         match allowed::why(&difference) {
             Some(reason) => *causes.entry(reason).or_default() += 1,
-            None => unknown.push(Finding {
-                subject: "a difference that no one has explained".to_owned(),
-                passed: false,
-                detail: format!("we {ours}; upstream {theirs}: {document}"),
-            }),
+            None => unknown
+                .entry(format!("we {ours}; upstream {theirs}"))
+                .or_default()
+                .push(document),
         }
     }
     let mut findings = vec![Finding {
-        subject: format!("{} damaged requests", documents.len()),
-        passed: agreed > documents.len() / 2,
+        subject: format!("{} {what}", documents.len()),
+        passed: agreed > documents.len() / 2 && (1..documents.len()).contains(&refused),
         detail: format!(
-            "{agreed} with one verdict, {} with a known difference",
+            "{agreed} with one verdict, {} with a known difference; upstream refuses {refused}",
             causes.values().sum::<usize>()
         ),
     }];
@@ -157,7 +173,15 @@ fn damaged(bench: &Bench, texts: &[Text]) -> anyhow::Result<Vec<Finding>> {
         passed: true,
         detail: reason.to_owned(),
     }));
-    findings.extend(unknown);
+    findings.extend(unknown.into_iter().map(|(difference, documents)| {
+        Finding {
+            subject: format!("unexplained difference, {} times", documents.len()),
+            passed: false,
+            detail: documents
+                .first()
+                .map_or_else(String::new, |document| format!("{difference}: {document}")),
+        }
+    }));
     Ok(findings)
 }
 
@@ -186,20 +210,17 @@ fn printed(bench: &Bench, upstreams: &[Text]) -> anyhow::Result<Vec<Finding>> {
         text: draw::spec(&mut dice).to_string(),
     }));
     let mut printed = Vec::new();
-    for text in &texts {
-        let Ok(resolved) = dgdr_types::parse_request(&text.text).and_then(|raw| dgdr_types::resolve(&raw))
-        else {
-            // Those that nobody accepts have nothing to be printed.
-            continue;
-        };
-        printed.push((text.name.clone(), resolved.to_yaml()?));
+    for (index, text) in texts.iter().enumerate() {
+        match dgdr_types::parse_request(&text.text).and_then(|raw| dgdr_types::resolve(&raw)) {
+            Ok(resolved) => printed.push((text.name.clone(), resolved.to_yaml()?)),
+            Err(error) => ensure!(
+                index < named,
+                "{} is drawn to be valid: {error}\n{}",
+                text.name,
+                text.text
+            ),
+        }
     }
-    ensure!(
-        printed.len() > DRAWN && printed.len() + 5 > named + DRAWN,
-        "only {} of {} requests are valid",
-        printed.len(),
-        texts.len()
-    );
     let asked: Vec<Value> = printed
         .iter()
         .map(|(_, text)| json!({ "text": text, "values": true }))

@@ -96,30 +96,34 @@ pub(super) fn profile_all(profiler: &Path, folder: &Path) -> anyhow::Result<Vec<
     super::fresh_folder(&folder)?;
     PLANS
         .iter()
-        .map(|plan| profile(profiler, &folder, plan))
+        .map(|plan| {
+            let directory = folder.join(plan.name);
+            profile(profiler, plan.request, &directory)?;
+            Ok(Run {
+                name: plan.name,
+                request: plan.request,
+                directory,
+            })
+        })
         .collect()
 }
 
-fn profile(profiler: &Path, folder: &Path, plan: &Plan) -> anyhow::Result<Run> {
-    let directory = folder.join(plan.name);
-    let config = folder.join(format!("{}.yaml", plan.name));
-    fs::write(&config, plan.request)?;
+/// Runs one request, whose results are then in `directory`.
+pub(super) fn profile(profiler: &Path, request: &str, directory: &Path) -> anyhow::Result<()> {
+    let config = directory.with_extension("yaml");
+    fs::write(&config, request)?;
     let output = Command::new(profiler)
         .args(["profile", "--quiet", "--no-plots", "--config"])
         .arg(&config)
         .arg("--output-dir")
-        .arg(&directory)
+        .arg(directory)
         .output()
         .with_context(|| format!("cannot run {}", profiler.display()))?;
     ensure!(
         output.status.success(),
-        "the run {} failed: {}",
-        plan.name,
+        "the run of {} failed: {}",
+        config.display(),
         String::from_utf8_lossy(&output.stderr).trim()
     );
-    Ok(Run {
-        name: plan.name,
-        request: plan.request,
-        directory,
-    })
+    Ok(())
 }

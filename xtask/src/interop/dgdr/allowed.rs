@@ -13,7 +13,7 @@ struct Allowed {
 }
 
 /// All of them.
-const ALLOWED: [Allowed; 16] = [
+const ALLOWED: &[Allowed] = &[
     us(
         "unknown field",
         "a misspelt field is refused here, and silently lost there",
@@ -25,6 +25,10 @@ const ALLOWED: [Allowed; 16] = [
     us("must be at least 1", RANGES),
     us("must be above 0", RANGES),
     us("must be at least 8192 MiB", RANGES),
+    us(
+        "spec.features.planner.scheduling: must be an object",
+        "the planner happens to fill a null in this one object; leaving it out says the same",
+    ),
     us(
         "must not be empty",
         "an empty text names nothing: upstream fails on it later",
@@ -45,6 +49,11 @@ const ALLOWED: [Allowed; 16] = [
         "spec.hardware.gpuSku: enum",
         "product names, and systems of newer releases, are understood here, with a warning",
     ),
+    upstream(
+        "prefill_min_endpoint and decode_min_endpoint are not supported when",
+        ROLES,
+    ),
+    upstream("_min_endpoint is not supported when mode=", ROLES),
     upstream("spec.backend: enum", NULLS),
     upstream("spec.searchStrategy: enum", NULLS),
     upstream(
@@ -55,6 +64,8 @@ const ALLOWED: [Allowed; 16] = [
 
 const QUOTES: &str =
     "a cluster takes no quoted numbers and no numbers for truth values, so we take none; Pydantic converts";
+const ROLES: &str =
+    "a minimum for workers that the planner's mode does not scale is left out, with a warning";
 const NULLS: &str = "a field without a value is unset, as it is in a cluster, and takes its default";
 const RANGES: &str =
     "counts and targets of zero or less, and memory in the wrong unit, cannot be planned for";

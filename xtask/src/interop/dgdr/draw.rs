@@ -1,6 +1,7 @@
 //! Valid requests over the whole range of what can be asked.
 
 use dgdr_types::GpuSku;
+use dgdr_types::planner_settings::{self, Kind, Setting};
 use serde_json::{Map, Value, json};
 
 use crate::dice::Dice;
@@ -14,7 +15,7 @@ type Part = fn(&mut Dice) -> Value;
 /// A spec; each optional field is there half of the time.
 pub(super) fn spec(dice: &mut Dice) -> Value {
     let mut spec = Map::new();
-    let models = ["Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-R1", "/opt/models/own"];
+    let models = ["Qwen/Qwen3-32B", "deepseek-ai/DeepSeek-R1"];
     put(&mut spec, "model", dice.pick(&models).map(|model| json!(model)));
     let backends = ["vllm", "sglang", "trtllm"];
     let backend = dice.pick(&backends).map(|backend| json!(backend));
@@ -162,6 +163,69 @@ fn features(dice: &mut Dice) -> Value {
         }
     }
     Value::Object(features)
+}
+
+/// What these hold can be judged where the planner runs, and nowhere else.
+const PLANNERS_OWN: [&str; 3] = [
+    "aic_interpolation",
+    "ais_perf_model",
+    "metric_pulling_prometheus_ca_bundle",
+];
+
+/// A request with one to five settings of the planner. Most values are of the right kind; bounds and rules between settings
+/// are met or not, as it happens.
+pub(in crate::interop) fn with_planner(dice: &mut Dice) -> Value {
+    let settings: Vec<&Setting> = planner_settings::SETTINGS
+        .iter()
+        .filter(|setting| !PLANNERS_OWN.contains(&setting.name))
+        .collect();
+    let mut planner = Map::new();
+    // Most rules between settings hold for this target alone.
+    if dice.percent(60) {
+        planner.insert("optimization_target".to_owned(), json!("sla"));
+    }
+    for _ in 0..=dice.up_to(4) {
+        if let Some(setting) = dice.pick(&settings) {
+            planner.insert(setting.name.to_owned(), value(dice, setting.kind));
+        }
+    }
+    json!({
+        "model": "Qwen/Qwen3-32B",
+        "backend": "vllm",
+        "image": "nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.1",
+        "hardware": {"gpuSku": "h200_sxm", "numGpusPerNode": 8, "totalGpus": 16},
+        "features": {"planner": planner},
+    })
+}
+
+fn value(dice: &mut Dice, kind: Kind) -> Value {
+    let wrong = [
+        json!(null),
+        json!("text"),
+        json!(true),
+        json!([]),
+        json!("5"),
+        json!("yes"),
+        json!(-1),
+        json!(0.5),
+    ];
+    if dice.percent(20) {
+        return dice.pick(&wrong).cloned().unwrap_or_default();
+    }
+    match kind {
+        Kind::Flag => json!(dice.percent(50)),
+        Kind::Whole(_) => {
+            let numbers = [-1, 0, 1, 2, 5, 16, 100, 101, 180, 65_536];
+            json!(dice.pick(&numbers))
+        }
+        Kind::Real(_) => {
+            let numbers = [-0.5, 0.0, 0.5, 20.0, 100.0, 100.5];
+            json!(dice.pick(&numbers))
+        }
+        Kind::Text => json!("text"),
+        Kind::OneOf(names) => json!(dice.pick(names)),
+        Kind::Structure => json!({}),
+    }
 }
 
 fn overrides(dice: &mut Dice) -> Value {

@@ -7,16 +7,16 @@ use serde::Deserialize;
 
 /// Accepted, or refused for reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Verdict {
+pub(in crate::interop) struct Verdict {
     /// Whether the request can be worked with.
-    pub(super) accepted: bool,
+    pub(in crate::interop) accepted: bool,
     /// What is wrong, one fault each: the field and the rule.
     pub(super) reasons: Vec<String>,
 }
 
 impl Verdict {
     /// Ours on a text.
-    pub(super) fn ours(text: &str) -> Self {
+    pub(in crate::interop) fn ours(text: &str) -> Self {
         let reasons = match dgdr_types::parse_request(text).and_then(|raw| dgdr_types::resolve(&raw)) {
             Ok(_) => Vec::new(),
             Err(DgdrError::Invalid(findings)) => findings
