@@ -54,6 +54,10 @@ const ALLOWED: &[Allowed] = &[
         ROLES,
     ),
     upstream("_min_endpoint is not supported when mode=", ROLES),
+    upstream("SLA must specify either (ttft and itl) or e2eLatency", NULLS),
+    upstream("Either both 'ttft' and 'itl', or 'e2eLatency'", NULLS),
+    upstream("spec.modelCache.pvcMountPath: string_type", NULLS),
+    upstream("spec.overrides.trustRemoteCode: bool_type", NULLS),
     upstream("spec.backend: enum", NULLS),
     upstream("spec.searchStrategy: enum", NULLS),
     upstream(
