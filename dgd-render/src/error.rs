@@ -12,7 +12,7 @@ pub enum RenderError {
     /// The cluster would refuse the names.
     #[error(
         "deployment `{name}` and component `{component}` have {length} characters together, at most {limit} are allowed: \
-         shorten metadata.name of the request"
+         shorten metadata.name of the request or of spec.overrides.dgd"
     )]
     NameTooLong {
         /// Name of the deployment.

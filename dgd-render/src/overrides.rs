@@ -17,7 +17,7 @@ mod targets;
 mod vocabulary;
 
 use dgdr_perf_model::Backend;
-use dgdr_types::dgd::{ConfigMap, DgdVersion, MAIN_CONTAINER, component_path, components, convert};
+use dgdr_types::dgd::{ConfigMap, DgdVersion, component_path, components, convert};
 use dgdr_units::Gpus;
 use serde_json::{Map, Value};
 
@@ -240,7 +240,7 @@ impl DgdOverride {
             }
         }
         for container in given_containers(component, self.version) {
-            let is_main = container.name == MAIN_CONTAINER;
+            let is_main = container.is_main;
             let path = format!("{path}.{}", container.path);
             let appends = self.version == DgdVersion::V1alpha1 && is_main && is_engine(whole);
             settle(

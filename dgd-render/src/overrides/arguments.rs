@@ -138,6 +138,7 @@ fn arguments_of(
         [flag, module, rest @ ..] if flag == "-m" => (Some(module), rest),
         _ => (None, given),
     };
+    check_model(given, known, &path, found);
     if let (Some(started), Some(module)) = (started, module)
         && started != module
     {
@@ -151,7 +152,6 @@ fn arguments_of(
             .chain(given.iter().cloned())
             .collect();
     }
-    check_model(given, known, &path, found);
     if generated.mode == ArgumentsMode::Append {
         let there = flags(known);
         let new = flags(given)

@@ -15,6 +15,17 @@ pub(super) fn problems(document: &Value, version: DgdVersion) -> Vec<OverridePro
         found.push(OverrideProblem::Status);
     }
     nulls(document, "", &mut found);
+    variables(document, "", &mut found);
+    if let Value::Object(top) = document {
+        let mut top = top.clone();
+        top.remove("status");
+        let level = Level {
+            path: "",
+            version,
+            fields: |_| &["apiVersion", "kind", "metadata", "spec"],
+        };
+        unknown(&top, level, &mut found);
+    }
     if let Some(Value::Object(spec)) = document.get("spec") {
         unknown(
             spec,
@@ -103,11 +114,52 @@ fn nulls(value: &Value, path: &str, found: &mut Vec<OverrideProblem>) {
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                let name = item.get("name").and_then(Value::as_str);
-                let key = name.map_or_else(|| index.to_string(), str::to_owned);
-                nulls(item, &format!("{path}[{key}]"), found);
+                nulls(item, &item_path(path, index, item), found);
             }
         }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// Values of variables that are not texts, which YAML makes of `value: 1` and the cluster refuses.
+fn variables(value: &Value, path: &str, found: &mut Vec<OverrideProblem>) {
+    match value {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                let path = below(path, field);
+                if matches!(field.as_str(), "env" | "envs")
+                    && let Value::Array(items) = value
+                {
+                    found.extend(items.iter().filter_map(|variable| not_a_text(variable, &path)));
+                }
+                variables(value, &path, found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                variables(item, &item_path(path, index, item), found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn not_a_text(variable: &Value, path: &str) -> Option<OverrideProblem> {
+    let value = variable.get("value")?;
+    if value.is_string() || value.is_null() {
+        return None;
+    }
+    let name = variable.get("name").and_then(Value::as_str).unwrap_or_default();
+    Some(OverrideProblem::Kind {
+        path: format!("{path}[{name}].value"),
+        given: kind(value),
+        wanted: "a text in quotes",
+    })
+}
+
+/// Path of an item of a list, by its name where it has one.
+fn item_path(path: &str, index: usize, item: &Value) -> String {
+    let name = item.get("name").and_then(Value::as_str);
+    let key = name.map_or_else(|| index.to_string(), str::to_owned);
+    format!("{path}[{key}]")
 }

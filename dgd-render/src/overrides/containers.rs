@@ -24,11 +24,11 @@ pub(super) struct Given<'a> {
     pub(super) fields: &'a mut Map<String, Value>,
     /// Its path below the component.
     pub(super) path: String,
-    /// Its name.
-    pub(super) name: String,
+    /// Whether it is the one that serves.
+    pub(super) is_main: bool,
 }
 
-/// All containers that a part gives for a component; the one that serves is called [`MAIN_CONTAINER`].
+/// All containers that a part gives for a component.
 pub(super) fn given_containers(component: &mut Value, version: DgdVersion) -> Vec<Given<'_>> {
     let mut found = Vec::new();
     let (pod, path) = match version {
@@ -50,7 +50,7 @@ pub(super) fn given_containers(component: &mut Value, version: DgdVersion) -> Ve
             found.push(Given {
                 fields,
                 path: format!("{path}.mainContainer"),
-                name: MAIN_CONTAINER.to_owned(),
+                is_main: true,
             });
         } else if is_list && let Value::Array(items) = value {
             for item in items {
@@ -61,7 +61,9 @@ pub(super) fn given_containers(component: &mut Value, version: DgdVersion) -> Ve
                     found.push(Given {
                         fields,
                         path: format!("{path}.{field}[{name}]"),
-                        name,
+                        is_main: name == MAIN_CONTAINER
+                            && field == "containers"
+                            && version == DgdVersion::V1beta1,
                     });
                 }
             }

@@ -105,8 +105,10 @@ pub(super) fn holds(field: &str) -> Option<Holds> {
     Some(match field {
         "annotations" | "autoscaling" | "checkpoint" | "compilationCache" | "eppConfig" | "experimental"
         | "extraPodMetadata" | "extraPodSpec" | "failover" | "gpuMemoryService" | "ingress" | "labels"
-        | "livenessProbe" | "modelRef" | "multinode" | "podTemplate" | "readinessProbe" | "resources"
-        | "restart" | "scalingAdapter" | "sharedMemory" | "topologyConstraint" => Holds::Object,
+        | "livenessProbe" | "metadata" | "modelRef" | "multinode" | "podTemplate" | "readinessProbe"
+        | "resources" | "restart" | "scalingAdapter" | "sharedMemory" | "spec" | "topologyConstraint" => {
+            Holds::Object
+        }
         "env" | "envs" | "pvcs" | "roles" | "volumeMounts" => Holds::List,
         "minAvailable" | "replicas" => Holds::Count,
         "backendFramework"

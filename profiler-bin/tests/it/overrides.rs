@@ -8,8 +8,8 @@ use crate::run::{Sandbox, files, request, stderr, stdout};
 
 /// The guide's request with a part of a deployment.
 fn with(part: &str) -> String {
-    let part: String = part.lines().map(|line| format!("      {line}\n")).collect();
-    let overrides = format!("  overrides:\n    dgd:\n{part}");
+    let part = part.trim_end().replace('\n', "\n      ");
+    let overrides = format!("  overrides:\n    dgd:\n      {part}\n");
     request("Qwen/Qwen3-32B", "vllm").replace("  autoApply: true\n", &overrides)
 }
 

@@ -37,6 +37,11 @@ fn every_fault_is_told_with_its_path_and_what_to_do() {
             beta("envs: [], components: [{name: decode, extraPodSpec: {}, envs: []}]"),
         ),
         ("misspelt", alpha("services: {decode: {replica: 1}}")),
+        ("without spec", "{services: {decode: {replicas: 1}}, metadata: name}".to_owned()),
+        (
+            "numbers as variables",
+            main("decode", "env: [{name: A, value: 1}]"),
+        ),
         ("nameless", beta("components: [{replicas: 1}]")),
         ("unknown component", alpha("services: {Router: {replicas: 1}}")),
         (
