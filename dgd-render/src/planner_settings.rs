@@ -101,8 +101,12 @@ fn set_target(config: &mut PlannerConfig, targets: Option<LatencyTargets>) {
     let is_wished = targets.is_some()
         || stated.iter().any(|name| settings.contains_key(*name))
         || switch("enable_throughput_scaling") == Some(true);
-    let is_possible =
-        switch("enable_throughput_scaling") != Some(false) || switch("enable_load_scaling") == Some(true);
+    let aiming: Map<String, Value> = settings
+        .clone()
+        .into_iter()
+        .chain([("optimization_target".to_owned(), "sla".into())])
+        .collect();
+    let is_possible = conflicts(&aiming).is_empty();
     match settings.get("optimization_target").and_then(Value::as_str) {
         None if is_wished && is_possible => {
             config.settings.insert("optimization_target".to_owned(), "sla".into());

@@ -157,9 +157,13 @@ fn stated_latencies_are_kept_unless_another_aim_is_given() {
     for wishes in [json!({"ttft": 100}), json!({"enable_throughput_scaling": true})] {
         assert_eq!(none(wishes).settings["optimization_target"], "sla");
     }
-    // Aiming at latencies needs one kind of scaling.
-    let off = none(json!({"ttft": 100, "enable_throughput_scaling": false}));
-    assert!(!off.settings.contains_key("optimization_target"));
+    // Aiming at latencies needs one kind of scaling, and a slow loop that is slower than the fast one.
+    for wishes in [
+        json!({"ttft": 100, "enable_throughput_scaling": false}),
+        json!({"ttft": 100, "enable_load_scaling": true, "load_adjustment_interval": 200}),
+    ] {
+        assert!(!none(wishes).settings.contains_key("optimization_target"));
+    }
 }
 
 #[test]

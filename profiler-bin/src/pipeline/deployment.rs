@@ -7,9 +7,10 @@ mod profiles;
 use std::collections::BTreeMap;
 
 use dgdr_perf_model::{Backend, ParallelMapping};
-use dgdr_sweep_planner::{Configuration, Layout};
+use dgdr_sweep_planner::{Configuration, Layout, Performance};
 use dgdr_types::names::{MAX_DGD_NAME, dgd_name, shorten};
 use dgdr_types::{ImageReference, PlannerSettings, ResolvedRequest, Sla};
+use dgdr_units::Milliseconds;
 
 use super::curves::Curves;
 use super::limits::{Half, Limits};
@@ -178,16 +179,17 @@ fn planner(
     plan: &DeploymentPlan,
     given: &ImageReference,
 ) -> Result<(PlannerPlan, Vec<String>), ProfilerError> {
+    let mut warnings = Vec::new();
     let config = planner_settings(PlannerInput {
         wishes,
         served_name: &plan.model.served_name,
         backend: plan.backend,
         layout: &plan.layout,
         budget: input.question.hardware.total_gpus,
-        targets: targets(input.request),
+        targets: targets(input.request, &input.pick.performance, &mut warnings)?,
     });
     let image = planner_image(given);
-    let mut warnings = config.warnings;
+    warnings.extend(config.warnings);
     warnings.extend(image.warnings);
     let planner = PlannerPlan {
         image: image.image,
@@ -199,14 +201,37 @@ fn planner(
 }
 
 /// Targets that the user set: defaults of the request are no wish, and the planner has its own.
-fn targets(request: &ResolvedRequest) -> Option<LatencyTargets> {
+///
+/// A planner knows no target for a whole request, so it is divided as the pick divides its time: both parts together
+/// are the target.
+///
+/// # Errors
+/// [`ProfilerError::Unit`] when a part is no latency.
+fn targets(
+    request: &ResolvedRequest,
+    pick: &Performance,
+    warnings: &mut Vec<String>,
+) -> Result<Option<LatencyTargets>, ProfilerError> {
     if request.is_assumed("spec.sla.ttft") && request.is_assumed("spec.sla.itl") {
-        return None;
+        return Ok(None);
     }
-    match request.sla {
-        Sla::TokenLatency { ttft, itl } => Some(LatencyTargets { ttft, itl }),
-        Sla::RequestLatency(_) => None,
-    }
+    Ok(Some(match request.sla {
+        Sla::TokenLatency { ttft, itl } => LatencyTargets { ttft, itl },
+        Sla::RequestLatency(whole) => {
+            let share = whole.get() / pick.request_latency.get();
+            let part = |latency: Milliseconds| Milliseconds::new(latency.get() * share);
+            let parts = LatencyTargets {
+                ttft: part(pick.ttft)?,
+                itl: part(pick.itl)?,
+            };
+            warnings.push(format!(
+                "spec.sla.e2eLatency: the planner knows only latencies of tokens, so {whole} are divided as in the pick: \
+                 TTFT {}, ITL {}",
+                parts.ttft, parts.itl
+            ));
+            parts
+        }
+    }))
 }
 
 fn default_image() -> Result<ImageReference, ProfilerError> {

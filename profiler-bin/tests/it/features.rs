@@ -117,3 +117,16 @@ fn a_model_outside_its_volume_is_refused_with_both_paths_and_nothing_is_deployed
         "{reason}"
     );
 }
+
+#[test]
+fn a_target_for_a_whole_request_reaches_the_planner() {
+    let text = with("  features: {planner: {}}\n")
+        .replace("    ttft: 200.0\n    itl: 20.0\n", "    e2eLatency: 4000\n");
+    let documents = deployed(&text);
+    let settings = documents[0]["data"]["planner_config.json"].as_str().unwrap();
+    let settings: Value = serde_json::from_str(settings).unwrap();
+    assert_eq!(settings["optimization_target"], "sla");
+    let of = |name: &str| settings[name].as_f64().unwrap();
+    let whole = 149.0_f64.mul_add(of("itl_ms"), of("ttft_ms"));
+    assert!((whole - 4000.0).abs() < 1e-6, "{whole}");
+}
