@@ -138,6 +138,8 @@ async fn prefill_curve(
 ) -> Result<(PrefillCurve, Provenance), ProfilerError> {
     let longest = Tokens::new(u64::from(request.context_length.saturating_sub(1)));
     let gpus = f64::from(mapping.gpus().get());
+    // Each attention copy works on a prompt of its own.
+    let prompts = f64::from(mapping.widths().attention_dp);
     let mut points = Vec::new();
     let mut sources = Provenance::default();
     for isl in prefill_grid(longest, request.granularity)? {
@@ -147,7 +149,7 @@ async fn prefill_curve(
                 points.push(PrefillPoint {
                     isl,
                     ttft: ttft.value,
-                    throughput_per_gpu: per_gpu_second(real(isl.get()), ttft.value, gpus)?,
+                    throughput_per_gpu: per_gpu_second(prompts * real(isl.get()), ttft.value, gpus)?,
                 });
             }
             Err(failure) => failed.push(FailedPoint {

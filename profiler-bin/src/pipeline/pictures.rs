@@ -174,11 +174,13 @@ impl PictureInput<'_> {
                 pick = Some(candidates.len());
             }
             let gpus = query.mapping.gpus().get();
+            // Each attention copy works on a prompt of its own.
+            let prompts = f64::from(query.mapping.widths().attention_dp);
             candidates.push(PrefillCandidate {
                 mapping,
                 gpus,
                 ttft_ms,
-                throughput_per_gpu: f64::from(isl) * 1000.0 / ttft_ms / f64::from(gpus),
+                throughput_per_gpu: prompts * f64::from(isl) * 1000.0 / ttft_ms / f64::from(gpus),
             });
         }
         PrefillPerformance {

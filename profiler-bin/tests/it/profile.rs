@@ -79,7 +79,29 @@ fn every_engine_and_model_gives_every_file() {
             assert_eq!(deployment["metadata"]["name"], "my-model-profiling-dgd");
             let used = gpus(&deployment);
             assert!((1..=16).contains(&used), "{used} GPUs; {context}");
+            throughput_counts_every_attention_copy(&out, &context);
         }
+    }
+}
+
+/// The planner's own formula: `isl / ttft · attention_dp / gpus`, where a DEP worker has as many copies as GPUs.
+fn throughput_counts_every_attention_copy(out: &Path, context: &str) {
+    let curve: Value =
+        serde_json::from_slice(&std::fs::read(out.join("prefill_raw_data.json")).unwrap()).unwrap();
+    let mapping = curve["provenance"]["mapping"].as_str().unwrap();
+    let gpus: f64 = mapping.trim_start_matches(char::is_alphabetic).parse().unwrap();
+    let copies = if mapping.starts_with("DEP") { gpus } else { 1.0 };
+    let numbers = |name: &str| -> Vec<f64> {
+        let list = curve[name].as_array().unwrap();
+        list.iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    let (isl, ttft) = (numbers("prefill_isl"), numbers("prefill_ttft"));
+    for (index, found) in numbers("prefill_thpt_per_gpu").into_iter().enumerate() {
+        let expected = isl[index] / ttft[index] * 1000.0 * copies / gpus;
+        assert!(
+            (found / expected - 1.0).abs() < 1e-9,
+            "{mapping}: {found} for {expected}; {context}"
+        );
     }
 }
 
