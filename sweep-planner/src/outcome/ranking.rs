@@ -123,7 +123,7 @@ impl fmt::Display for Lost {
                 for_each_user,
                 best_for_each_user,
             } => {
-                let speeds = format!("{for_each_user:.0} vs {best_for_each_user:.0} tokens/s for each user");
+                let speeds = format!("{for_each_user:.1} vs {best_for_each_user:.1} tokens/s for each user");
                 if for_each_user <= best_for_each_user {
                     write!(
                         f,
