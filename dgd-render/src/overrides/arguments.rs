@@ -83,6 +83,16 @@ pub(super) fn settle(part: &mut Map<String, Value>, generated: Generated<'_>, fo
             ));
         }
         Line::Same(given) => {
+            if let [line] = given.as_slice()
+                && line.starts_with("python")
+                && line.contains(char::is_whitespace)
+            {
+                found.problems.push(OverrideProblem::ShellLine {
+                    path: format!("{path}.args"),
+                    line: line.clone(),
+                });
+                return;
+            }
             part.remove("command");
             part.remove("args");
             if !given.is_empty() || arguments.is_some() {
@@ -261,7 +271,7 @@ fn check_module(started: &str, generated: &Generated<'_>, found: &mut Findings) 
     let engine = started.strip_prefix("dynamo.").and_then(|module| {
         Backend::ALL
             .into_iter()
-            .find(|backend| backend.to_string() == module)
+            .find(|backend| module.split('.').next() == Some(backend.to_string().as_str()))
     });
     if engine.is_some_and(|engine| engine != generated.backend) {
         found.problems.push(OverrideProblem::Backend {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Findings;
 use super::arguments::effective;
-use super::containers::{is_engine, main_container, texts};
+use super::containers::{is_engine, main_container, main_container_path, texts};
 use super::problem::{OverrideProblem, OverrideProblems};
 
 /// Flags that set how an engine spreads over GPUs, of all engines.
@@ -189,7 +189,7 @@ impl Component<'_> {
             && let Some(other) = other_engine(image, change.backend)
         {
             found.problems.push(OverrideProblem::Backend {
-                path: format!("{}: image", self.path),
+                path: format!("{}.{}.image", self.path, main_container_path(change.version)),
                 value: other.to_owned(),
                 backend: change.backend,
             });

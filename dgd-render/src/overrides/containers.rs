@@ -17,6 +17,14 @@ pub(super) fn main_container(component: &Value, version: DgdVersion) -> Option<&
     }
 }
 
+/// Path of the container that serves, below its component.
+pub(super) const fn main_container_path(version: DgdVersion) -> &'static str {
+    match version {
+        DgdVersion::V1alpha1 => "extraPodSpec.mainContainer",
+        DgdVersion::V1beta1 => "podTemplate.spec.containers[main]",
+    }
+}
+
 /// A container of a part, and its path below the component.
 #[derive(Debug)]
 pub(super) struct Given<'a> {

@@ -112,6 +112,17 @@ pub enum OverrideProblem {
         /// The module that starts the engine.
         module: String,
     },
+    /// A line for a shell that nobody starts.
+    #[error(
+        "{ROOT}.{path}: {line:?} is a line for a shell, and none is started: write its words one by one, or add \
+         `command: [/bin/sh, -c]`"
+    )]
+    ShellLine {
+        /// Path of the arguments.
+        path: String,
+        /// The line.
+        line: String,
+    },
     /// Another model.
     #[error("{ROOT}.{path}: {flag} {value} would serve another model: remove it, and set spec.model")]
     Model {

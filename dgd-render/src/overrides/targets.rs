@@ -58,12 +58,12 @@ impl Search<'_> {
     }
 
     fn old_name(&self, name: &str) -> Option<String> {
-        let roles: &[&str] = match name.strip_prefix(old_prefix(self.backend))? {
-            "PrefillWorker" => &["prefill"],
+        let roles: &[&str] = match old_role(name, self.backend)? {
+            Role::Prefill => &["prefill"],
             // Upstream's aggregated vLLM template called its only worker so.
-            "DecodeWorker" => &["decode", "worker"],
-            "Worker" if !self.has_role("prefill") => &["worker", "decode"],
-            _ => return None,
+            Role::Decode => &["decode", "worker"],
+            Role::Aggregated if !self.has_role("prefill") => &["worker", "decode"],
+            Role::Aggregated => return None,
         };
         roles.iter().find_map(|wanted| {
             let found = self
@@ -87,13 +87,16 @@ impl Search<'_> {
     }
 }
 
-/// Workers of old releases were called after engine and role: `VllmDecodeWorker`.
-const fn old_prefix(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Vllm => "Vllm",
-        Backend::Sglang => "SGLang",
-        Backend::Trtllm => "TRTLLM",
-    }
+/// What a worker of an old release does: they were called after engine and role, such as `VllmDecodeWorker`, and their
+/// letters' case varied.
+fn old_role(name: &str, backend: Backend) -> Option<Role> {
+    let name = name.to_ascii_lowercase();
+    Some(match name.strip_prefix(&backend.to_string())? {
+        "worker" => Role::Aggregated,
+        "decodeworker" => Role::Decode,
+        "prefillworker" => Role::Prefill,
+        _ => return None,
+    })
 }
 
 /// Names of all components that a deployment may have, whatever is picked.
@@ -115,9 +118,5 @@ pub(super) fn is_possible(name: &str, backends: &[Backend]) -> bool {
     let is_name = possible_names(backends)
         .iter()
         .any(|known| known.eq_ignore_ascii_case(name));
-    is_name
-        || backends.iter().any(|backend| {
-            let role = name.strip_prefix(old_prefix(*backend));
-            role.is_some_and(|role| matches!(role, "Worker" | "DecodeWorker" | "PrefillWorker"))
-        })
+    is_name || backends.iter().any(|backend| old_role(name, *backend).is_some())
 }

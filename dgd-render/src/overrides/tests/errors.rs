@@ -10,18 +10,37 @@ fn refused(plan: &DeploymentPlan, text: &str) -> String {
         .unwrap_or_default()
 }
 
+/// A part of the serving container of the decode worker, in v1beta1.
+fn main(fields: &str) -> String {
+    beta(&format!(
+        "components: [{{name: decode, podTemplate: {{spec: {{containers: [{{name: main, {fields}}}]}}}}}}]"
+    ))
+}
+
+fn beta(spec: &str) -> String {
+    format!("{{apiVersion: nvidia.com/v1beta1, kind: DynamoGraphDeployment, spec: {{{spec}}}}}")
+}
+
+fn alpha(spec: &str) -> String {
+    format!("{{spec: {{{spec}}}}}")
+}
+
+/// What is said of each part; all are refused.
+fn all_refused(cases: &[(&str, String)]) -> String {
+    let plan = plan(Backend::Vllm, disaggregated());
+    let told: Vec<String> = cases
+        .iter()
+        .map(|(name, text)| {
+            let told = refused(&plan, text);
+            assert!(!told.is_empty(), "{name}");
+            format!("{name}:\n{told}\n")
+        })
+        .collect();
+    told.join("\n")
+}
+
 #[test]
 fn every_fault_is_told_with_its_path_and_what_to_do() {
-    let vllm = plan(Backend::Vllm, disaggregated());
-    let beta = |spec: &str| {
-        format!("{{apiVersion: nvidia.com/v1beta1, kind: DynamoGraphDeployment, spec: {{{spec}}}}}")
-    };
-    let alpha = |spec: &str| format!("{{spec: {{{spec}}}}}");
-    let main = |name: &str, fields: &str| {
-        beta(&format!(
-            "components: [{{name: {name}, podTemplate: {{spec: {{containers: [{{name: main, {fields}}}]}}}}}}]"
-        ))
-    };
     let cases = [
         ("kind", "{kind: Deployment}".to_owned()),
         ("version", "{apiVersion: nvidia.com/v1}".to_owned()),
@@ -40,7 +59,7 @@ fn every_fault_is_told_with_its_path_and_what_to_do() {
         ("without spec", "{services: {decode: {replicas: 1}}, metadata: name}".to_owned()),
         (
             "numbers as variables",
-            main("decode", "env: [{name: A, value: 1}]"),
+            main("env: [{name: A, value: 1}]"),
         ),
         ("nameless", beta("components: [{replicas: 1}]")),
         ("unknown component", alpha("services: {Router: {replicas: 1}}")),
@@ -52,24 +71,11 @@ fn every_fault_is_told_with_its_path_and_what_to_do() {
         ("kind of value", beta("components: [{name: decode, podTemplate: {spec: {containers: {}}}}]")),
         (
             "keyless",
-            main("decode", "env: [{value: a}]"),
+            main("env: [{value: a}]"),
         ),
-        ("directive", main("decode", "$patch: delete")),
-        ("starts nothing", main("decode", "args: [--max-num-seqs, '64']")),
-        (
-            "model",
-            alpha("services: {decode: {extraPodSpec: {mainContainer: {args: [--model, other/model]}}}}"),
-        ),
-        (
-            "model in a script",
-            main("decode", "command: [sh, -c], args: ['python3 -m dynamo.sglang --model-path /other']"),
-        ),
-        ("backend", beta("backendFramework: sglang")),
-        ("module", main("decode", "args: [-m, dynamo.sglang]")),
-        ("image", main("decode", "image: 'nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.0'")),
-        ("engine's GPUs", main("decode", "resources: {limits: {nvidia.com/gpu: 2}}")),
+        ("engine's GPUs", main("resources: {limits: {nvidia.com/gpu: 2}}")),
         ("engine's nodes", alpha("services: {decode: {multinode: {nodeCount: 2}}}")),
-        ("no number", main("decode", "resources: {limits: {nvidia.com/gpu: some}}")),
+        ("no number", main("resources: {limits: {nvidia.com/gpu: some}}")),
         ("budget", alpha("services: {decode: {replicas: 3}, prefill: {replicas: 1}}")),
         (
             "no planner",
@@ -84,14 +90,40 @@ fn every_fault_is_told_with_its_path_and_what_to_do() {
             alpha("pvcs: [{name: weights, create: true, size: 1Ti}]"),
         ),
     ];
-    let told: Vec<String> = cases
-        .iter()
-        .map(|(name, text)| format!("{name}:\n{}\n", refused(&vllm, text)))
-        .collect();
-    insta::assert_snapshot!("errors", told.join("\n"));
-    for (name, text) in &cases {
-        assert!(!refused(&vllm, text).is_empty(), "{name}");
-    }
+    insta::assert_snapshot!("errors", all_refused(&cases));
+}
+
+#[test]
+fn command_lines_that_start_something_else_are_refused() {
+    let cases = [
+        ("directive", main("$patch: delete")),
+        ("starts nothing", main("args: [--max-num-seqs, '64']")),
+        (
+            "model",
+            alpha("services: {decode: {extraPodSpec: {mainContainer: {args: [--model, other/model]}}}}"),
+        ),
+        (
+            "model in a script",
+            main("command: [sh, -c], args: ['python3 -m dynamo.sglang --model-path /other']"),
+        ),
+        (
+            "line for a shell",
+            alpha(
+                "services: {decode: {extraPodSpec: {mainContainer: {args: ['python3 -m dynamo.vllm --model m | tee log']}}}}",
+            ),
+        ),
+        (
+            "module of an old release",
+            main("command: [/bin/sh, -c], args: [python3, -m, dynamo.sglang.decode_worker]"),
+        ),
+        ("backend", beta("backendFramework: sglang")),
+        ("module", main("args: [-m, dynamo.sglang]")),
+        (
+            "image",
+            main("image: 'nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.0'"),
+        ),
+    ];
+    insta::assert_snapshot!("command_lines", all_refused(&cases));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What becomes of a deployment.
 
+use dgdr_types::dgd::{ComponentGpus, component_gpus};
+
 use super::*;
 use crate::tests::readers::{has_python, read_by_python};
 
@@ -237,6 +239,7 @@ fn names_of_old_releases_mean_the_components_of_today() {
             Some("prefill"),
         ),
         (Backend::Vllm, aggregated(), "VllmDecodeWorker", Some("worker")),
+        (Backend::Vllm, aggregated(), "VLLMDecodeWorker", Some("worker")),
         (Backend::Vllm, aggregated(), "VllmWorker", Some("worker")),
         (Backend::Vllm, disaggregated(), "VllmWorker", None),
         (Backend::Vllm, disaggregated(), "SGLangDecodeWorker", None),
@@ -350,7 +353,84 @@ fn settings() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Any value, of the words that deployments are made of.
+fn anything() -> impl Strategy<Value = Value> {
+    let words = [
+        "spec",
+        "services",
+        "components",
+        "worker",
+        "Frontend",
+        "name",
+        "main",
+        "containers",
+        "env",
+        "value",
+        "args",
+        "command",
+        "-m",
+        "dynamo.vllm",
+        "$patch",
+        "resources",
+        "limits",
+        "gpu",
+        "nvidia.com/gpu",
+        "replicas",
+        "multinode",
+        "nodeCount",
+        "podTemplate",
+        "extraPodSpec",
+        "mainContainer",
+        "volumes",
+        "volumeMounts",
+        "mountPath",
+        "metadata",
+        "labels",
+        "configMap",
+        "planner-config",
+    ];
+    let word = prop::sample::select(words.to_vec());
+    let leaf = prop_oneof![
+        word.clone().prop_map(Value::from),
+        (0_u64..9).prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 40, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map(word.clone(), inner, 0..4).prop_map(|fields| {
+                let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+                Value::Object(fields.collect())
+            }),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn any_part_is_merged_or_refused(component in anything(), spec in anything(), is_beta in any::<bool>()) {
+        let document = document(&plan(Backend::Vllm, aggregated()));
+        let version = if is_beta { DgdVersion::V1beta1 } else { DgdVersion::V1alpha1 };
+        let mut named = component.clone();
+        if let Value::Object(fields) = &mut named {
+            fields.insert("name".to_owned(), "worker".into());
+        }
+        let components = if is_beta { json!([named]) } else { json!({"worker": component}) };
+        for spec in [spec, json!({version.components_field(): components})] {
+            let part = json!({"apiVersion": version.api_version(), "spec": spec});
+            let Ok(part) = DgdOverride::parse(part.as_object().unwrap()) else {
+                continue;
+            };
+            for wanted in DgdVersion::ALL {
+                if let Ok(merged) = part.apply(target(&document, wanted, Backend::Vllm)) {
+                    prop_assert_eq!(DgdVersion::of(&merged.document), Ok(wanted));
+                    let asked: u64 = component_gpus(&merged.document).unwrap().iter().map(ComponentGpus::total).sum();
+                    prop_assert!(asked <= 8);
+                }
+            }
+        }
+    }
+
     #[test]
     fn converted_parts_give_the_same_as_native_ones(component in settings()) {
         let beta = json!({

@@ -1,4 +1,5 @@
-use serde_json::json;
+use proptest::prelude::*;
+use serde_json::{Map, json};
 
 use super::*;
 
@@ -177,4 +178,115 @@ fn versions_are_told_apart() {
     }
     assert!("v1beta2".parse::<DgdVersion>().is_err());
     assert!(DgdVersion::of(&json!({"kind": "Pod"})).is_err());
+}
+
+/// One of several values of a field, or none.
+fn field(name: &'static str, values: Vec<Value>) -> impl Strategy<Value = Option<(String, Value)>> {
+    prop::option::of(prop::sample::select(values)).prop_map(move |value| Some((name.to_owned(), value?)))
+}
+
+fn container() -> impl Strategy<Value = Value> {
+    let secret = json!({"secretRef": {"name": "s"}});
+    let optional = json!({"secretRef": {"name": "s", "optional": true}});
+    (
+        field("image", vec![json!("i")]),
+        field("args", vec![json!([]), json!(["-m", "x"])]),
+        field("env", vec![json!([{"name": "A", "value": "main"}])]),
+        field(
+            "envFrom",
+            vec![json!([secret]), json!([optional]), json!([secret, optional])],
+        ),
+        field(
+            "resources",
+            vec![
+                json!({"limits": {"nvidia.com/gpu": "1"}}),
+                json!({"requests": {"cpu": "1"}}),
+            ],
+        ),
+        field(
+            "volumeMounts",
+            vec![json!([{"name": "v", "mountPath": "/v", "readOnly": true}])],
+        ),
+        field("startupProbe", vec![json!({"exec": {}})]),
+        field("readinessProbe", vec![json!({"exec": {"command": ["main"]}})]),
+    )
+        .prop_map(|(a, b, c, d, e, f, g, h)| {
+            Value::Object([a, b, c, d, e, f, g, h].into_iter().flatten().collect())
+        })
+}
+
+/// A service as users may write it.
+fn any_service() -> impl Strategy<Value = Value> {
+    let first = (
+        field("componentType", vec![json!("worker"), json!("frontend")]),
+        field(
+            "subComponentType",
+            vec![json!("prefill"), json!("decode"), json!("")],
+        ),
+        field(
+            "envs",
+            vec![json!([{"name": "A", "value": "b"}, {"name": "B", "value": "b"}])],
+        ),
+        field("envFromSecret", vec![json!("s"), json!("t")]),
+        field(
+            "resources",
+            vec![
+                json!({"limits": {"gpu": "2", "custom": {"rdma/ib": "1"}}}),
+                json!({}),
+            ],
+        ),
+        field(
+            "sharedMemory",
+            vec![json!({"size": "1Gi"}), json!({"disabled": true}), json!({})],
+        ),
+        field(
+            "scalingAdapter",
+            vec![json!({"enabled": true}), json!({}), json!({"enabled": false})],
+        ),
+    );
+    let second = (
+        field("livenessProbe", vec![json!({"exec": {}})]),
+        field("readinessProbe", vec![json!({"exec": {}})]),
+        field(
+            "volumeMounts",
+            vec![
+                json!([{"name": "v", "mountPoint": "/v"}]),
+                json!([{"name": "w", "mountPoint": "/w"}, {"name": "c", "useAsCompilationCache": true}]),
+            ],
+        ),
+        field("extraPodMetadata", vec![json!({"labels": {"a": "b"}}), json!({})]),
+        field(
+            "frontendSidecar",
+            vec![json!({"image": "i", "envFromSecret": "s"})],
+        ),
+        prop::option::of(container()),
+        field("volumes", vec![json!([{"name": "v", "emptyDir": {}}])]),
+    );
+    (first, second).prop_map(|(first, second)| {
+        let (a, b, c, d, e, f, g) = first;
+        let (h, i, j, k, l, main, volumes) = second;
+        let mut service: Map<String, Value> = [a, b, c, d, e, f, g, h, i, j, k, l]
+            .into_iter()
+            .flatten()
+            .collect();
+        let mut pod: Map<String, Value> = volumes.into_iter().collect();
+        if let Some(main) = main {
+            pod.insert("mainContainer".to_owned(), main);
+        }
+        service.insert("extraPodSpec".to_owned(), Value::Object(pod));
+        Value::Object(service)
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_converts_comes_back(services in prop::collection::btree_map("[a-z]{1,4}", any_service(), 0..4)) {
+        let alpha = json!({"kind": "DynamoGraphDeployment", "spec": {"services": services}});
+        if let Ok(beta) = convert(&alpha, DgdVersion::V1beta1) {
+            let back = convert(&beta.document, DgdVersion::V1alpha1).unwrap();
+            let again = convert(&back.document, DgdVersion::V1beta1).unwrap();
+            prop_assert_eq!(&again.document, &beta.document);
+            prop_assert_eq!(convert(&again.document, DgdVersion::V1alpha1).unwrap().document, back.document);
+        }
+    }
 }

@@ -232,7 +232,8 @@ fn pod_template(
     mounts: Mounted,
     sidecar: Option<Value>,
 ) -> Result<Option<Value>, DocumentError> {
-    let metadata = service.take("extraPodMetadata");
+    let metadata = service.object("extraPodMetadata")?.map(Fields::rest);
+    let metadata = metadata.unwrap_or_default();
     let mut pod = match service.object("extraPodSpec")? {
         Some(pod) => pod,
         None => Fields::of(json!({}), service.path("extraPodSpec"))?,
@@ -262,7 +263,7 @@ fn pod_template(
         spec.insert("volumes".to_owned(), Value::Array(volumes));
     }
     let has_main_only_by_name = main.len() == 1;
-    if metadata.is_none()
+    if metadata.is_empty()
         && spec.is_empty()
         && has_main_only_by_name
         && beside.is_empty()
@@ -275,7 +276,7 @@ fn pod_template(
     containers.extend(sidecar);
     spec.insert("containers".to_owned(), Value::Array(containers));
     let mut template = Map::new();
-    set_some(&mut template, "metadata", metadata);
+    set_filled(&mut template, "metadata", metadata);
     template.insert("spec".to_owned(), Value::Object(spec));
     Ok(Some(Value::Object(template)))
 }
