@@ -2,7 +2,7 @@
 
 use dgdr_interpolation::DecodePlace;
 use dgdr_perf_model::ParallelMapping;
-use dgdr_sweep_planner::{Answer, Configuration, Goal, Layout, Measured, Point, Query, Sla};
+use dgdr_sweep_planner::{Answer, Configuration, Goal, Layout, Measured, Point, ProbeKind, Query, Sla};
 use dgdr_units::{Fraction, real};
 use rayon::prelude::*;
 
@@ -74,11 +74,16 @@ pub fn draw(input: PictureInput<'_>) -> Result<Vec<Picture>, ProfilerError> {
     let prefill_name = short(input.curves.prefill_mapping);
     let decode_name = short(input.curves.decode_mapping);
     let limits = input.limits();
+    let points = match input.study().problem.probe {
+        ProbeKind::Simulated => "simulated points",
+        ProbeKind::Measured => "measured points",
+    };
     let prefill_mappings = input.prefill_mappings(&subject);
     let decode_mappings = input.decode_mappings(&subject);
     let prefill = PrefillPicture {
         subject: &subject,
         mapping: &prefill_name,
+        points,
         curve: &input.curves.prefill,
         ttft_limit_ms: limits.ttft_ms,
         isl: Some(u64::from(input.question.workload.isl())),
@@ -86,6 +91,7 @@ pub fn draw(input: PictureInput<'_>) -> Result<Vec<Picture>, ProfilerError> {
     let decode = DecodePicture {
         subject: &subject,
         mapping: &decode_name,
+        points,
         surface: &input.curves.decode,
         itl_limit_ms: limits.itl_ms,
         pick: input.decode_place(),
@@ -125,6 +131,41 @@ struct LatencyLimits {
     itl_ms: Option<f64>,
 }
 
+/// The workers of a layout, as they were asked about.
+#[derive(Debug, Clone, Copy)]
+struct Workers {
+    prefill: ParallelMapping,
+    decode: Query,
+}
+
+impl Workers {
+    fn of(layout: &Layout) -> Self {
+        let (prefill, mapping, point) = match layout {
+            Layout::Aggregated {
+                batch_size,
+                context_tokens,
+                mapping,
+            } => {
+                let point = Point::Aggregated {
+                    batch: *batch_size,
+                    context_tokens: *context_tokens,
+                };
+                (*mapping, *mapping, point)
+            }
+            Layout::Disaggregated { prefill, decode } => {
+                let point = Point::Decode {
+                    batch: decode.batch_size,
+                };
+                (prefill.mapping, decode.mapping, point)
+            }
+        };
+        Self {
+            prefill,
+            decode: Query { mapping, point },
+        }
+    }
+}
+
 /// A mapping's name in a legend: kind first, lower case.
 fn short(mapping: ParallelMapping) -> String {
     mapping.to_string().to_lowercase()
@@ -154,8 +195,9 @@ impl PictureInput<'_> {
         let isl = self.question.workload.isl();
         let factors = &self.study().problem.corrections;
         let is_split = self.pick.layout.is_disaggregated();
+        let second = self.second().map(|second| second.prefill);
         let mut candidates: Vec<PrefillCandidate> = Vec::new();
-        let mut pick = None;
+        let (mut pick, mut runner_up) = (None, None);
         for (query, answer) in self.study().measurements.iter() {
             let ttft_ms = match (query.point, answer) {
                 (Point::Prefill { batch: 1 }, Ok(Measured::Prefill { ttft, kv_transfer })) if is_split => {
@@ -172,6 +214,8 @@ impl PictureInput<'_> {
             }
             if query.mapping == self.curves.prefill_mapping {
                 pick = Some(candidates.len());
+            } else if Some(query.mapping) == second {
+                runner_up = Some(candidates.len());
             }
             let gpus = query.mapping.gpus().get();
             // Each attention copy works on a prompt of its own.
@@ -189,14 +233,16 @@ impl PictureInput<'_> {
             candidates,
             ttft_limit_ms: self.limits().ttft_ms,
             pick,
+            runner_up,
         }
     }
 
     /// ITL and throughput of each mapping over requests in flight, by the role that was picked.
     fn decode_mappings(&self, subject: &Subject) -> DecodePerformance {
         let picked = self.picked_load();
+        let second = self.second();
         let mut candidates: Vec<DecodeCandidate> = Vec::new();
-        let mut pick = None;
+        let (mut pick, mut runner_up) = (None, None);
         for (query, answer) in self.study().measurements.iter() {
             let Some((point, load)) = self.load(*query, answer) else {
                 continue;
@@ -212,11 +258,14 @@ impl PictureInput<'_> {
             }
             let candidate = candidates.len() - 1;
             let loads = &mut candidates[candidate].loads;
+            let here = DecodePick {
+                candidate,
+                load: loads.len(),
+            };
             if query.mapping == self.curves.decode_mapping && point == picked {
-                pick = Some(DecodePick {
-                    candidate,
-                    load: loads.len(),
-                });
+                pick = Some(here);
+            } else if second.is_some_and(|second| second.decode == *query) {
+                runner_up = Some(here);
             }
             loads.push(load);
         }
@@ -227,6 +276,7 @@ impl PictureInput<'_> {
             candidates,
             itl_limit_ms: self.limits().itl_ms,
             pick,
+            runner_up,
         }
     }
 
@@ -274,19 +324,16 @@ impl PictureInput<'_> {
     }
 
     fn picked_load(&self) -> Point {
-        match &self.pick.layout {
-            Layout::Aggregated {
-                batch_size,
-                context_tokens,
-                ..
-            } => Point::Aggregated {
-                batch: *batch_size,
-                context_tokens: *context_tokens,
-            },
-            Layout::Disaggregated { decode, .. } => Point::Decode {
-                batch: decode.batch_size,
-            },
-        }
+        Workers::of(&self.pick.layout).decode.point
+    }
+
+    /// The workers of the runner-up, where it is served by the same engine and in the same way as the pick: only then
+    /// its numbers stand beside those of the pick.
+    fn second(&self) -> Option<Workers> {
+        let second = self.runner_up?;
+        let alike = second.backend == self.study().backend.name()
+            && second.configuration.layout.is_disaggregated() == self.pick.layout.is_disaggregated();
+        alike.then(|| Workers::of(&second.configuration.layout))
     }
 
     /// Where the picked load lies on the decode surface: half of each answer is there on average.

@@ -209,6 +209,12 @@ pub(crate) fn count(number: u64) -> String {
     grouped(dgdr_units::real(number), 0)
 }
 
+/// A number as somebody wrote it, up to three decimals.
+pub(crate) fn exact(value: f64) -> String {
+    let text = grouped(value, 3);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// A number with about three significant digits.
 pub(crate) fn short(value: f64) -> String {
     let decimals = if value.abs() >= 100.0 {

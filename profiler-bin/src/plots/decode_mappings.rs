@@ -52,6 +52,8 @@ pub struct DecodePerformance {
     pub itl_limit_ms: Option<f64>,
     /// What was picked.
     pub pick: Option<DecodePick>,
+    /// What came second.
+    pub runner_up: Option<DecodePick>,
 }
 
 /// Throughput per GPU of each decode mapping over the ITL that it costs.
@@ -68,12 +70,21 @@ pub fn decode_performance(performance: &DecodePerformance) -> Drawing {
     let x = Side::new(Axis::around(itl().chain(near)), "inter-token latency (ms)");
     let throughput = Axis::even_around(loads().map(|load| load.throughput_per_gpu));
     let y = Side::new(throughput, "decode throughput (tokens/s/GPU)");
-    let picked = picked_load(performance);
+    let picked = load_at(performance, performance.pick);
+    let second = load_at(performance, performance.runner_up);
     let mut entries: Vec<Entry> = Vec::new();
     entries.extend(limit.map(|limit| limit_entry("ITL", limit, near.is_some())));
     entries.extend(picked.map(|_| Entry {
         sample: Sample::Pick,
         words: "picked".to_owned(),
+    }));
+    entries.extend(second.map(|(candidate, load)| Entry {
+        sample: Sample::Second,
+        words: format!(
+            "runner-up: {}, {} in flight",
+            candidate.mapping,
+            count(load.in_flight)
+        ),
     }));
     // The picked mapping comes first in the legend, so that it is never among those left out, and last on the plot,
     // so that nothing covers it.
@@ -103,6 +114,9 @@ pub fn decode_performance(performance: &DecodePerformance) -> Drawing {
             pen(performance, series),
         );
     }
+    if let Some((_, load)) = second {
+        frame.second([load.itl_ms, load.throughput_per_gpu]);
+    }
     if let Some((_, load)) = picked {
         frame.pick([load.itl_ms, load.throughput_per_gpu]);
     }
@@ -114,7 +128,7 @@ fn details(performance: &DecodePerformance) -> Vec<String> {
         format!("ISL {}", count(performance.isl)),
         format!("OSL {}", count(performance.osl)),
     ];
-    details.extend(picked_load(performance).map(|(candidate, load)| {
+    details.extend(load_at(performance, performance.pick).map(|(candidate, load)| {
         let DecodeLoad {
             in_flight,
             itl_ms,
@@ -172,9 +186,12 @@ fn draw_loads(frame: &mut Frame, candidate: &DecodeCandidate, series: usize, pen
     }
 }
 
-/// The picked mapping and load, when both exist and can be drawn.
-fn picked_load(performance: &DecodePerformance) -> Option<(&DecodeCandidate, &DecodeLoad)> {
-    let pick = performance.pick?;
+/// A mapping and load, when both exist and can be drawn.
+fn load_at(
+    performance: &DecodePerformance,
+    pick: Option<DecodePick>,
+) -> Option<(&DecodeCandidate, &DecodeLoad)> {
+    let pick = pick?;
     let candidate = performance.candidates.get(pick.candidate)?;
     let load = candidate.loads.get(pick.load)?;
     (load.itl_ms.is_finite() && load.throughput_per_gpu.is_finite()).then_some((candidate, load))

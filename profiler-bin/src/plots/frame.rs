@@ -287,7 +287,7 @@ pub(super) fn is_near(limit: f64, values: impl IntoIterator<Item = f64>) -> bool
 /// The legend entry of an SLA.
 pub(super) fn limit_entry(name: &str, limit_ms: f64, near: bool) -> Entry {
     let beyond = if near { "" } else { " (beyond this picture)" };
-    let words = format!("{name} SLA {} ms{beyond}", super::axis::short(limit_ms));
+    let words = format!("{name} SLA {} ms{beyond}", super::axis::exact(limit_ms));
     Entry {
         sample: Sample::Line(LIMIT_PEN),
         words,

@@ -16,6 +16,8 @@ pub struct PrefillPicture<'a> {
     pub subject: &'a Subject,
     /// Short name of the picked mapping.
     pub mapping: &'a str,
+    /// What the points are (`simulated points`).
+    pub points: &'a str,
     /// The curve.
     pub curve: &'a PrefillCurve,
     /// TTFT SLA in milliseconds.
@@ -91,7 +93,7 @@ fn draw(picture: &PrefillPicture<'_>, kind: &Curve) -> Drawing {
     let mut entries = vec![
         Entry {
             sample: Sample::Marker(style),
-            words: "points".to_owned(),
+            words: picture.points.to_owned(),
         },
         Entry {
             sample: Sample::Line(fit),
@@ -124,7 +126,10 @@ fn draw(picture: &PrefillPicture<'_>, kind: &Curve) -> Drawing {
     let heading = Heading {
         title: kind.title,
         subject: picture.subject,
-        details: vec![picture.mapping.to_owned()],
+        details: vec![
+            picture.mapping.to_owned(),
+            "one prompt on an idle engine".to_owned(),
+        ],
     };
     let mut frame = Frame::new(&heading, [&x, &y], &Legend::Above(entries), 0.0);
     frame.axes([&x, &y], Grid::Lines);

@@ -38,6 +38,8 @@ pub struct PrefillPerformance {
     pub ttft_limit_ms: Option<f64>,
     /// Index of the picked candidate.
     pub pick: Option<usize>,
+    /// Index of the candidate that came second.
+    pub runner_up: Option<usize>,
 }
 
 /// TTFT of each prefill mapping over the GPUs that it takes, with its throughput per GPU.
@@ -53,11 +55,18 @@ pub fn prefill_performance(performance: &PrefillPerformance) -> Drawing {
         sample: Sample::Pick,
         words: "picked".to_owned(),
     }));
+    entries.extend(performance.runner_up.map(|_| Entry {
+        sample: Sample::Second,
+        words: "runner-up".to_owned(),
+    }));
     entries.extend(limit.map(|limit| limit_entry("TTFT", limit, near.is_some())));
     let heading = Heading {
         title: "Prefill: time to first token by parallel mapping",
         subject: &performance.subject,
-        details: vec![format!("ISL {}", count(performance.isl))],
+        details: vec![
+            format!("ISL {}", count(performance.isl)),
+            "one prompt at a time".to_owned(),
+        ],
     };
     let mut frame = Frame::new(&heading, [&x, &y], &Legend::Above(entries), 0.0);
     frame.axes([&x, &y], Grid::Lines);
@@ -71,6 +80,8 @@ pub fn prefill_performance(performance: &PrefillPerformance) -> Drawing {
         frame.point(columns.place(candidate), columns.look(candidate), 7.0);
         if Some(*index) == performance.pick {
             frame.pick(columns.place(candidate));
+        } else if Some(*index) == performance.runner_up {
+            frame.second(columns.place(candidate));
         }
     }
     let mut labels = Labels::new(

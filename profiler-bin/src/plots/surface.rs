@@ -4,7 +4,7 @@ use dgdr_interpolation::{Bound, DecodePlace, DecodePoint, DecodeSurface, OutOfRa
 use dgdr_units::{Fraction, Milliseconds};
 
 use super::Subject;
-use super::axis::{Axis, short};
+use super::axis::{Axis, exact, short};
 use super::canvas::{Anchor, Area, Colour, Drawing, Pen, Place, Run, pixels};
 use super::frame::{Entry, Frame, Grid, Heading, Legend, Sample, Side, axis_label, dot};
 use super::palette::{INK, LIMIT, PAPER, UNKNOWN, heat};
@@ -23,6 +23,8 @@ pub struct DecodePicture<'a> {
     pub subject: &'a Subject,
     /// Short name of the picked mapping.
     pub mapping: &'a str,
+    /// What the points are (`simulated points`).
+    pub points: &'a str,
     /// The surface.
     pub surface: &'a DecodeSurface,
     /// ITL SLA in milliseconds.
@@ -92,7 +94,10 @@ fn draw(picture: &DecodePicture<'_>, quantity: &Quantity) -> Drawing {
     let heading = Heading {
         title: quantity.title,
         subject: picture.subject,
-        details: vec![picture.mapping.to_owned()],
+        details: vec![
+            picture.mapping.to_owned(),
+            "decode without prefill beside it".to_owned(),
+        ],
     };
     let legend = Legend::Above(entries(picture, limit, &contour));
     let mut frame = Frame::new(&heading, [&x, &y], &legend, BAR_ROOM);
@@ -130,7 +135,7 @@ fn draw(picture: &DecodePicture<'_>, quantity: &Quantity) -> Drawing {
 fn entries(picture: &DecodePicture<'_>, limit: Option<f64>, contour: &[Vec<[f64; 2]>]) -> Vec<Entry> {
     let mut entries = vec![Entry {
         sample: Sample::Dot,
-        words: "points".to_owned(),
+        words: picture.points.to_owned(),
     }];
     entries.extend(limit.map(|limit| {
         let nowhere = if contour.is_empty() {
@@ -138,7 +143,7 @@ fn entries(picture: &DecodePicture<'_>, limit: Option<f64>, contour: &[Vec<[f64;
         } else {
             ""
         };
-        let words = format!("ITL SLA {} ms{nowhere}", short(limit));
+        let words = format!("ITL SLA {} ms{nowhere}", exact(limit));
         Entry {
             sample: Sample::Line(Pen::solid(LIMIT, 2.5)),
             words,

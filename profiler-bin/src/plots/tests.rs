@@ -41,6 +41,7 @@ fn prefill_sample() -> PrefillPerformance {
             .into(),
         ttft_limit_ms: Some(200.0),
         pick: Some(2),
+        runner_up: Some(3),
     }
 }
 
@@ -74,6 +75,10 @@ fn decode_sample() -> DecodePerformance {
         itl_limit_ms: Some(20.0),
         pick: Some(DecodePick {
             candidate: 1,
+            load: 3,
+        }),
+        runner_up: Some(DecodePick {
+            candidate: 2,
             load: 3,
         }),
     }
@@ -165,6 +170,7 @@ fn samples() -> Vec<(&'static str, Drawing)> {
     let prefill = PrefillPicture {
         subject: &subject,
         mapping: "tp4",
+        points: "simulated points",
         curve: &curve,
         ttft_limit_ms: Some(200.0),
         isl: Some(3000),
@@ -177,6 +183,7 @@ fn samples() -> Vec<(&'static str, Drawing)> {
     let decode = DecodePicture {
         subject: &subject,
         mapping: "tp4",
+        points: "simulated points",
         surface: &surface,
         itl_limit_ms: Some(20.0),
         pick: Some(pick),
@@ -370,6 +377,7 @@ fn nothing_measured_still_gives_a_picture() {
     let picture = DecodePicture {
         subject: &subject,
         mapping: "tp1",
+        points: "simulated points",
         surface: &one_context,
         itl_limit_ms: Some(1e9),
         pick: None,

@@ -156,14 +156,27 @@ fn whole(value: u32) -> Markup {
     html! { td.number data-value=(value) { (count(u64::from(value))) } }
 }
 
-/// A signed share in percent: `+12 %`, `−3 %`, `same` where it rounds to nothing.
+/// A signed share in percent: `+12 %`, `−0.3 %`, `same` where it rounds to nothing.
 fn percent(share: f64) -> String {
-    let rounded = (share * 100.0).round();
-    if rounded < 0.0 {
-        format!("−{} %", -rounded)
-    } else if rounded > 0.0 {
-        format!("+{rounded} %")
+    let size = (share * 100.0).abs();
+    let words = if size < 0.05 {
+        return "same".to_owned();
+    } else if size < 9.95 {
+        format!("{size:.1}")
     } else {
-        "same".to_owned()
+        format!("{size:.0}")
+    };
+    let sign = if share < 0.0 { '−' } else { '+' };
+    format!("{sign}{words} %")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn shares_are_signed_and_as_precise_as_they_are_small() {
+        let words = [0.25, -0.25, 0.0, 0.0004, -0.031, 0.0999].map(percent);
+        assert_eq!(words, ["+25 %", "−25 %", "same", "same", "−3.1 %", "+10 %"]);
     }
 }

@@ -65,6 +65,10 @@ fn equal_and_missing_values_get_a_range() {
 #[test]
 fn numbers_are_grouped_and_short() {
     assert_eq!(
+        [31.25, 2000.0, 0.1 + 0.2, 100.0].map(super::exact),
+        ["31.25", "2,000", "0.3", "100"]
+    );
+    assert_eq!(
         [1234.4, 999.6, 17.0, 20.46, 0.034, -1500.0].map(short),
         ["1,234", "1,000", "17", "20.5", "0.03", "−1,500"]
     );

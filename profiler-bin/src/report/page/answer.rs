@@ -9,7 +9,7 @@ use super::run::Outcome;
 use super::what_if::picked as picked_now;
 use super::{Reading, Subject, ms, or_dash, percent};
 use crate::pipeline::price::{cost, gpu_hours};
-use crate::plots::axis::{count, short};
+use crate::plots::axis::{count, exact, short};
 use crate::report::sensitivity::quantity;
 use crate::report::{headroom, label, sources};
 
@@ -83,7 +83,7 @@ fn verdict(subject: &Subject<'_>) -> Markup {
             html! {
                 @if let Some((change, gain)) = changes.best() {
                     @let (name, value) = quantity(change);
-                    p { b { "The " (name) " binds." } " At " (value) " instead of " (short(change.from)) " the answer would be "
+                    p { b { "The " (name) " binds." } " At " (value) " instead of " (exact(change.from)) " the answer would be "
                         (gain) ": " (change.pick.as_deref().unwrap_or("nothing")) "." }
                 } @else if !bounds(subject).is_empty() {
                     p { b { "No target binds." } " A quarter more room in any of them changes next to nothing." }

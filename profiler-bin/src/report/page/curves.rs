@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dgdr_interpolation::{DecodePlace, DecodePoint, DecodeSurface, OutOfRange, PrefillCurve};
+use dgdr_interpolation::{DecodePlace, DecodePoint, DecodeSurface, LeaveOneOut, OutOfRange, PrefillCurve};
 use dgdr_sweep_planner::{Goal, Sla};
 use dgdr_units::{Fraction, Tokens, floor_count, real};
 use maud::{Markup, html};
@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::answer::rounded;
 use super::chart::{Bound, Chart, Direction, Dot, Series, Side, Worse};
 use super::{Subject, number};
-use crate::plots::axis::{Axis, count, short};
+use crate::plots::axis::{Axis, count, exact, short};
 
 /// Places at which a fitted line is drawn.
 const SAMPLES: u32 = 80;
@@ -27,18 +27,31 @@ pub(super) fn section(subject: &Subject<'_>) -> Markup {
             (prefill_chart(subject, Reading::Latency))
             (prefill_chart(subject, Reading::Throughput))
         }
+        p.small { "Fit: " (prefill.data.fit()) ". " (left_out(prefill.data.leave_one_out())) }
         (prefill_table(&prefill.data))
         h3 { "Decode " (decode.provenance.get("mapping").map_or("", String::as_str)) ", room for " (count(decode.data.max_kv_tokens().get())) " tokens" }
         div.charts {
             (decode_chart(subject, Reading::Latency))
             (decode_chart(subject, Reading::Throughput))
         }
+        p.small { (left_out(decode.data.leave_one_out())) }
         (decode_table(&decode.data))
         @if !failed.is_empty() {
             details {
                 summary { "Points without a number: " (failed.len()) }
                 ul { @for point in failed { li { (point.point) } } }
             }
+        }
+    }
+}
+
+/// How well points are predicted from the others.
+fn left_out(errors: &LeaveOneOut) -> Markup {
+    let percent = |share: f64| format!("{} %", short(share.abs() * 100.0));
+    html! {
+        @if let (Some(typical), Some(worst)) = (errors.rms_relative(), errors.worst()) {
+            "Each point is predicted from the others to " (percent(typical)) " (root mean square), the worst to "
+            (percent(worst.relative())) "."
         }
     }
 }
@@ -69,7 +82,7 @@ fn bound(subject: &Subject<'_>, latency: Latency, values: &[f64]) -> Option<Boun
     (at <= 2.0 * highest).then(|| Bound {
         at,
         direction: Direction::Level,
-        words: format!("{name} target {} ms", short(at)),
+        words: format!("{name} target {} ms", exact(at)),
         worse: Some(Worse::Above),
     })
 }
