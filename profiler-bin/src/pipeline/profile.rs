@@ -138,12 +138,7 @@ async fn steps(
     )
     .await?;
     watch.lap("curves");
-    let sensitivity = sensitivity(
-        &question,
-        &comparison.studies[chosen],
-        &mut comparison.probes[chosen],
-    )
-    .await?;
+    let sensitivity = sensitivity(&question, &mut comparison).await?;
     let runner_up = runner_up(&comparison);
     watch.lap("sensitivity");
 

@@ -12,6 +12,7 @@ use dgdr_units::{Gpus, Milliseconds, RequestsPerSecond, floor_count};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::comparison::Comparison;
 use super::question::{ProbeTraits, Question};
 use super::study::Study;
 use crate::error::ProfilerError;
@@ -92,6 +93,15 @@ struct Change {
 /// # Errors
 /// [`ProfilerError::Planner`] when the probe answers another question than was asked.
 pub async fn sensitivity(
+    question: &Question,
+    comparison: &mut Comparison,
+) -> Result<Vec<Sensitivity>, ProfilerError> {
+    let chosen = comparison.chosen;
+    let (study, probe) = (&comparison.studies[chosen], &mut comparison.probes[chosen]);
+    varied(question, study, probe).await
+}
+
+async fn varied(
     question: &Question,
     study: &Study,
     probe: &mut impl Probe,
