@@ -2,5 +2,6 @@
 //! no cluster.
 #![forbid(unsafe_code)]
 
+pub mod collection;
 pub mod discovery;
 pub mod profiling_job;

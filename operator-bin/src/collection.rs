@@ -1,0 +1,313 @@
+//! From the files of a profiler to the ConfigMap by which its results leave the pod.
+//!
+//! Pure: who watches the files and who writes the ConfigMap is told what to write. Upstream's profiler and ours have the
+//! same contract of files, so both are collected alike.
+
+use std::collections::BTreeMap;
+
+use dgdr_types::contract::{API_VERSION, KIND, MAX_CONFIG_MAP_BYTES, label};
+use dgdr_types::names::{DgdrName, output_config_map_name};
+use dgdr_types::spec::{Choice, ProfilingPhase};
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use serde::Deserialize;
+
+/// The profiler's status file, within its output directory.
+pub const STATUS_FILE: &str = "profiler_status.yaml";
+/// The profiler's result, within its output directory.
+pub const RESULT_FILE: &str = "final_config.yaml";
+
+/// Keys of the ConfigMap, as upstream's operator reads them.
+pub mod key {
+    /// The profiler's sub-phase.
+    pub const PHASE: &str = "phase";
+    /// What it does, for people.
+    pub const MESSAGE: &str = "message";
+    /// `success` or `failed`, once it ended.
+    pub const STATUS: &str = "profiler_status";
+    /// Why it failed.
+    pub const ERROR: &str = "profiler_error";
+}
+
+/// How long error texts may be: they become messages of conditions, which hold 32,768 bytes.
+const MAX_ERROR_BYTES: usize = 16 * 1024;
+
+/// Where a profiler stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfilerStatus {
+    /// How it goes.
+    pub progress: Progress,
+    /// Its sub-phase; none before the first.
+    pub phase: Option<ProfilingPhase>,
+    /// What it does, for people.
+    pub message: String,
+}
+
+/// How a profiler goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It works.
+    Running,
+    /// It ended well.
+    Succeeded,
+    /// It ended badly.
+    Failed {
+        /// Why.
+        error: String,
+    },
+}
+
+/// Why a status file says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatusError {
+    /// No YAML, or not the keys that a status file has; it may be half written.
+    #[error("{STATUS_FILE} cannot be read: {problem}")]
+    Unreadable {
+        /// What is wrong.
+        problem: String,
+    },
+    /// A word of another contract.
+    #[error("{STATUS_FILE}: {field} is {value:?}, known are {known}")]
+    UnknownWord {
+        /// Which key.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        known: String,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+struct Wire {
+    status: String,
+    #[serde(default)]
+    phase: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+impl ProfilerStatus {
+    /// Reads a status file.
+    ///
+    /// # Errors
+    /// [`StatusError`] for a file of another kind or of half its length.
+    pub fn parse(text: &str) -> Result<Self, StatusError> {
+        let wire: Wire = serde_saphyr::from_str(text).map_err(|error| StatusError::Unreadable {
+            problem: error.to_string(),
+        })?;
+        let message = wire.message.unwrap_or_default();
+        let phase = wire
+            .phase
+            .filter(|phase| !phase.is_empty())
+            .map(known_phase)
+            .transpose()?;
+        let progress = match wire.status.as_str() {
+            "running" => Progress::Running,
+            "success" => Progress::Succeeded,
+            "failed" => {
+                let error = wire.error.filter(|error| !error.is_empty());
+                Progress::Failed {
+                    error: error.unwrap_or_else(|| message.clone()),
+                }
+            }
+            other => {
+                return Err(StatusError::UnknownWord {
+                    field: "status",
+                    value: other.to_owned(),
+                    known: "running, success, failed".to_owned(),
+                });
+            }
+        };
+        Ok(Self {
+            progress,
+            phase,
+            message,
+        })
+    }
+}
+
+fn known_phase(name: String) -> Result<ProfilingPhase, StatusError> {
+    ProfilingPhase::from_name(&name).ok_or_else(|| StatusError::UnknownWord {
+        field: "phase",
+        value: name,
+        known: ProfilingPhase::ALL
+            .iter()
+            .map(|phase| phase.name())
+            .collect::<Vec<_>>()
+            .join(", "),
+    })
+}
+
+/// How a profiler's container ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit code.
+    pub exit_code: i32,
+    /// The cluster's word for it, for example `OOMKilled`.
+    pub reason: Option<String>,
+}
+
+/// What a profiler left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left<'a> {
+    /// Its status file as it is.
+    pub status_text: &'a str,
+    /// Its result; none where it wrote none.
+    pub result: Option<&'a str>,
+    /// How its container ended; none while it runs.
+    pub ended: Option<Ended>,
+}
+
+/// The entries of the ConfigMap for what a profiler has left so far; none while there is nothing new to say.
+///
+/// A profiler that ends without saying so has failed, whatever its last status; so has one whose result no ConfigMap holds.
+pub fn entries(left: &Left<'_>) -> Option<BTreeMap<String, String>> {
+    match (ProfilerStatus::parse(left.status_text), &left.ended) {
+        (Ok(status), _) if status.progress == Progress::Succeeded => Some(success(&status, left)),
+        (Ok(status), _) if matches!(status.progress, Progress::Failed { .. }) => {
+            Some(failure(&status, left.status_text))
+        }
+        (Ok(status), Some(ended)) => Some(failure(&silent(&status, ended), left.status_text)),
+        (Ok(status), None) => Some(progress(&status)),
+        // A file that cannot be read is being written; unless nobody writes any more.
+        (Err(_), None) => None,
+        (Err(error), Some(ended)) => Some(failure(&unreadable(&error, ended), left.status_text)),
+    }
+}
+
+fn progress(status: &ProfilerStatus) -> BTreeMap<String, String> {
+    let phase = status
+        .phase
+        .map(|phase| (key::PHASE.to_owned(), phase.name().to_owned()));
+    phase
+        .into_iter()
+        .chain([(key::MESSAGE.to_owned(), status.message.clone())])
+        .collect()
+}
+
+fn success(status: &ProfilerStatus, left: &Left<'_>) -> BTreeMap<String, String> {
+    let Some(result) = left.result else {
+        let error = format!("the profiler reports success and left no {RESULT_FILE}");
+        return failure(&failed(status, error), left.status_text);
+    };
+    let mut entries = progress(status);
+    entries.insert(key::STATUS.to_owned(), "success".to_owned());
+    entries.insert(RESULT_FILE.to_owned(), result.to_owned());
+    entries.insert(STATUS_FILE.to_owned(), left.status_text.to_owned());
+    let bytes: usize = entries.iter().map(|(name, text)| name.len() + text.len()).sum();
+    if bytes <= MAX_CONFIG_MAP_BYTES {
+        return entries;
+    }
+    let error = format!(
+        "{RESULT_FILE} is {} bytes, and a ConfigMap holds at most {MAX_CONFIG_MAP_BYTES} in all: ask for fewer points of \
+         the planner's curves",
+        result.len()
+    );
+    failure(&failed(status, error), left.status_text)
+}
+
+fn failure(status: &ProfilerStatus, status_text: &str) -> BTreeMap<String, String> {
+    let mut entries = progress(status);
+    entries.insert(key::STATUS.to_owned(), "failed".to_owned());
+    if let Progress::Failed { error } = &status.progress {
+        entries.insert(key::ERROR.to_owned(), shortened(error));
+    }
+    entries.insert(STATUS_FILE.to_owned(), shortened(status_text));
+    entries
+}
+
+fn failed(status: &ProfilerStatus, error: String) -> ProfilerStatus {
+    ProfilerStatus {
+        progress: Progress::Failed { error },
+        ..status.clone()
+    }
+}
+
+fn silent(status: &ProfilerStatus, ended: &Ended) -> ProfilerStatus {
+    failed(
+        status,
+        format!("{} while it was running: {}", words(ended), status.message),
+    )
+}
+
+fn unreadable(error: &StatusError, ended: &Ended) -> ProfilerStatus {
+    ProfilerStatus {
+        progress: Progress::Failed {
+            error: format!("{}: {error}", words(ended)),
+        },
+        phase: None,
+        message: "Profiler failed".to_owned(),
+    }
+}
+
+fn words(ended: &Ended) -> String {
+    let Ended { exit_code, reason } = ended;
+    match reason
+        .as_deref()
+        .filter(|reason| *reason != "Completed" && *reason != "Error")
+    {
+        Some(reason) => format!("the profiler ended with exit code {exit_code} ({reason})"),
+        None => format!("the profiler ended with exit code {exit_code}"),
+    }
+}
+
+/// The end of a text that is too long: errors say last what happened.
+fn shortened(text: &str) -> String {
+    if text.len() <= MAX_ERROR_BYTES {
+        return text.to_owned();
+    }
+    let mut start = text.len() - MAX_ERROR_BYTES;
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    format!("… {}", &text[start..])
+}
+
+/// Whose results they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// Name of the DGDR.
+    pub dgdr: &'a DgdrName,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its UID.
+    pub uid: &'a str,
+}
+
+/// The ConfigMap of a DGDR's results, which goes with it.
+pub fn config_map(owner: Owner<'_>, entries: BTreeMap<String, String>) -> ConfigMap {
+    let labels = [
+        (label::DGDR_NAME, owner.dgdr.as_str()),
+        (label::DGDR_NAMESPACE, owner.namespace),
+        (label::MANAGED_BY, label::MANAGED_BY_OPERATOR),
+    ];
+    ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(output_config_map_name(owner.dgdr)),
+            namespace: Some(owner.namespace.to_owned()),
+            labels: Some(
+                labels
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .collect(),
+            ),
+            owner_references: Some(vec![OwnerReference {
+                api_version: API_VERSION.to_owned(),
+                kind: KIND.to_owned(),
+                name: owner.dgdr.to_string(),
+                uid: owner.uid.to_owned(),
+                controller: Some(true),
+                block_owner_deletion: Some(true),
+            }]),
+            ..ObjectMeta::default()
+        },
+        data: Some(entries),
+        ..ConfigMap::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;
