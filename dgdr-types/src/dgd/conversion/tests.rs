@@ -180,98 +180,92 @@ fn versions_are_told_apart() {
     assert!(DgdVersion::of(&json!({"kind": "Pod"})).is_err());
 }
 
-/// One of several values of a field, or none.
-fn field(name: &'static str, values: Vec<Value>) -> impl Strategy<Value = Option<(String, Value)>> {
-    prop::option::of(prop::sample::select(values)).prop_map(move |value| Some((name.to_owned(), value?)))
+/// Objects whose fields each have one of several values, or none.
+fn objects(fields: Vec<(&'static str, Vec<Value>)>) -> impl Strategy<Value = Map<String, Value>> {
+    let fields: Vec<_> = fields
+        .into_iter()
+        .map(|(name, values)| {
+            prop::option::of(prop::sample::select(values))
+                .prop_map(move |value| Some((name.to_owned(), value?)))
+        })
+        .collect();
+    fields.prop_map(|fields| fields.into_iter().flatten().collect())
 }
 
-fn container() -> impl Strategy<Value = Value> {
+fn container() -> impl Strategy<Value = Map<String, Value>> {
     let secret = json!({"secretRef": {"name": "s"}});
     let optional = json!({"secretRef": {"name": "s", "optional": true}});
-    (
-        field("image", vec![json!("i")]),
-        field("args", vec![json!([]), json!(["-m", "x"])]),
-        field("env", vec![json!([{"name": "A", "value": "main"}])]),
-        field(
+    objects(vec![
+        ("image", vec![json!("i")]),
+        ("args", vec![json!([]), json!(["-m", "x"])]),
+        ("env", vec![json!([{"name": "A", "value": "main"}])]),
+        (
             "envFrom",
             vec![json!([secret]), json!([optional]), json!([secret, optional])],
         ),
-        field(
+        (
             "resources",
             vec![
                 json!({"limits": {"nvidia.com/gpu": "1"}}),
                 json!({"requests": {"cpu": "1"}}),
             ],
         ),
-        field(
+        (
             "volumeMounts",
             vec![json!([{"name": "v", "mountPath": "/v", "readOnly": true}])],
         ),
-        field("startupProbe", vec![json!({"exec": {}})]),
-        field("readinessProbe", vec![json!({"exec": {"command": ["main"]}})]),
-    )
-        .prop_map(|(a, b, c, d, e, f, g, h)| {
-            Value::Object([a, b, c, d, e, f, g, h].into_iter().flatten().collect())
-        })
+        ("startupProbe", vec![json!({"exec": {}})]),
+        ("readinessProbe", vec![json!({"exec": {"command": ["main"]}})]),
+    ])
 }
 
 /// A service as users may write it.
 fn any_service() -> impl Strategy<Value = Value> {
-    let first = (
-        field("componentType", vec![json!("worker"), json!("frontend")]),
-        field(
+    let service = objects(vec![
+        ("componentType", vec![json!("worker"), json!("frontend")]),
+        (
             "subComponentType",
             vec![json!("prefill"), json!("decode"), json!("")],
         ),
-        field(
+        (
             "envs",
             vec![json!([{"name": "A", "value": "b"}, {"name": "B", "value": "b"}])],
         ),
-        field("envFromSecret", vec![json!("s"), json!("t")]),
-        field(
+        ("envFromSecret", vec![json!("s"), json!("t")]),
+        (
             "resources",
             vec![
                 json!({"limits": {"gpu": "2", "custom": {"rdma/ib": "1"}}}),
                 json!({}),
             ],
         ),
-        field(
+        (
             "sharedMemory",
             vec![json!({"size": "1Gi"}), json!({"disabled": true}), json!({})],
         ),
-        field(
+        (
             "scalingAdapter",
             vec![json!({"enabled": true}), json!({}), json!({"enabled": false})],
         ),
-    );
-    let second = (
-        field("livenessProbe", vec![json!({"exec": {}})]),
-        field("readinessProbe", vec![json!({"exec": {}})]),
-        field(
+        ("livenessProbe", vec![json!({"exec": {}})]),
+        ("readinessProbe", vec![json!({"exec": {}})]),
+        (
             "volumeMounts",
             vec![
                 json!([{"name": "v", "mountPoint": "/v"}]),
                 json!([{"name": "w", "mountPoint": "/w"}, {"name": "c", "useAsCompilationCache": true}]),
             ],
         ),
-        field("extraPodMetadata", vec![json!({"labels": {"a": "b"}}), json!({})]),
-        field(
+        ("extraPodMetadata", vec![json!({"labels": {"a": "b"}}), json!({})]),
+        (
             "frontendSidecar",
             vec![json!({"image": "i", "envFromSecret": "s"})],
         ),
-        prop::option::of(container()),
-        field("volumes", vec![json!([{"name": "v", "emptyDir": {}}])]),
-    );
-    (first, second).prop_map(|(first, second)| {
-        let (a, b, c, d, e, f, g) = first;
-        let (h, i, j, k, l, main, volumes) = second;
-        let mut service: Map<String, Value> = [a, b, c, d, e, f, g, h, i, j, k, l]
-            .into_iter()
-            .flatten()
-            .collect();
-        let mut pod: Map<String, Value> = volumes.into_iter().collect();
+    ]);
+    let pod = objects(vec![("volumes", vec![json!([{"name": "v", "emptyDir": {}}])])]);
+    (service, pod, prop::option::of(container())).prop_map(|(mut service, mut pod, main)| {
         if let Some(main) = main {
-            pod.insert("mainContainer".to_owned(), main);
+            pod.insert("mainContainer".to_owned(), Value::Object(main));
         }
         service.insert("extraPodSpec".to_owned(), Value::Object(pod));
         Value::Object(service)
