@@ -4,6 +4,7 @@ use super::Subject;
 use super::axis::{Axis, count, short};
 use super::canvas::{Area, Drawing, Pen};
 use super::frame::{Entry, Frame, Grid, Heading, LIMIT_PEN, Legend, Sample, Side, is_near, limit_entry};
+use super::labels::Labels;
 use super::palette::{LIMIT, Look, look};
 
 /// One load of a decode mapping.
@@ -91,6 +92,12 @@ pub fn decode_performance(performance: &DecodePerformance) -> Drawing {
     let mut order: Vec<usize> = (0..performance.candidates.len()).collect();
     order.sort_by_key(|series| !is_picked(performance, *series));
     entries.extend(order.iter().map(|series| series_entry(performance, *series)));
+    if !order.is_empty() {
+        entries.push(Entry {
+            sample: Sample::Nothing,
+            words: "numbers: requests in flight".to_owned(),
+        });
+    }
     let heading = Heading {
         title: "Decode: throughput against inter-token latency by parallel mapping",
         subject: &performance.subject,
@@ -120,7 +127,32 @@ pub fn decode_performance(performance: &DecodePerformance) -> Drawing {
     if let Some((_, load)) = picked {
         frame.pick([load.itl_ms, load.throughput_per_gpu]);
     }
+    in_flight(&mut frame, performance);
     frame.drawing
+}
+
+/// Requests in flight beside points: those of the picked mapping first, then the ends of the others, each where there is
+/// room.
+fn in_flight(frame: &mut Frame, performance: &DecodePerformance) {
+    let place = |load: &DecodeLoad| [load.itl_ms, load.throughput_per_gpu];
+    let all = performance
+        .candidates
+        .iter()
+        .flat_map(|candidate| &candidate.loads);
+    let mut labels = Labels::new(frame, all.filter(|load| can_be_drawn(load)).map(place));
+    let mut order: Vec<usize> = (0..performance.candidates.len()).collect();
+    order.sort_by_key(|series| !is_picked(performance, *series));
+    for series in order {
+        let loads = drawn(&performance.candidates[series]);
+        let shown = if is_picked(performance, series) {
+            &loads[..]
+        } else {
+            &loads[loads.len().saturating_sub(1)..]
+        };
+        for load in shown.iter().rev() {
+            labels.add(frame, place(load), &count(load.in_flight));
+        }
+    }
 }
 
 fn details(performance: &DecodePerformance) -> Vec<String> {
@@ -170,13 +202,7 @@ fn pen(performance: &DecodePerformance, series: usize) -> Pen {
 }
 
 fn draw_loads(frame: &mut Frame, candidate: &DecodeCandidate, series: usize, pen: Pen) {
-    let mut loads: Vec<&DecodeLoad> = candidate
-        .loads
-        .iter()
-        .filter(|load| load.itl_ms.is_finite() && load.throughput_per_gpu.is_finite())
-        .collect();
-    loads.sort_by_key(|load| load.in_flight);
-    let points: Vec<[f64; 2]> = loads
+    let points: Vec<[f64; 2]> = drawn(candidate)
         .iter()
         .map(|load| [load.itl_ms, load.throughput_per_gpu])
         .collect();
@@ -184,6 +210,17 @@ fn draw_loads(frame: &mut Frame, candidate: &DecodeCandidate, series: usize, pen
     for point in points {
         frame.point(point, look(series), 5.0);
     }
+}
+
+/// The loads of a mapping that can be drawn, the lightest first.
+fn drawn(candidate: &DecodeCandidate) -> Vec<&DecodeLoad> {
+    let mut loads: Vec<&DecodeLoad> = candidate.loads.iter().filter(|load| can_be_drawn(load)).collect();
+    loads.sort_by_key(|load| load.in_flight);
+    loads
+}
+
+const fn can_be_drawn(load: &DecodeLoad) -> bool {
+    load.itl_ms.is_finite() && load.throughput_per_gpu.is_finite()
 }
 
 /// A mapping and load, when both exist and can be drawn.
@@ -194,5 +231,5 @@ fn load_at(
     let pick = pick?;
     let candidate = performance.candidates.get(pick.candidate)?;
     let load = candidate.loads.get(pick.load)?;
-    (load.itl_ms.is_finite() && load.throughput_per_gpu.is_finite()).then_some((candidate, load))
+    can_be_drawn(load).then_some((candidate, load))
 }
