@@ -12,6 +12,7 @@ mod consequences;
 mod containers;
 mod merge;
 mod pods;
+mod predicted;
 mod problem;
 mod targets;
 mod vocabulary;

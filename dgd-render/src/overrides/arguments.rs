@@ -3,8 +3,6 @@
 //! Arguments of v1alpha1 workers are appended, all others replace, unless `$patch: {args: append}` stands beside them. A
 //! part may be a whole deployment, so a command line that starts the same module again is read as its arguments.
 
-use std::collections::BTreeMap;
-
 use dgdr_perf_model::Backend;
 use serde_json::{Map, Value};
 
@@ -181,11 +179,14 @@ fn arguments_of(
             });
             known.to_vec()
         }
-        (Some(module), _) => ["-m", module]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(given.iter().cloned())
-            .collect(),
+        (Some(module), _) => {
+            check_model_is_said(given, known, &path, found);
+            ["-m", module]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(given.iter().cloned())
+                .collect()
+        }
         (None, None) => given.to_vec(),
     }
 }
@@ -232,14 +233,6 @@ pub(super) fn flags(arguments: &[String]) -> Vec<Flag> {
     flags
 }
 
-/// The value of each flag, where the last one counts.
-pub(super) fn effective(arguments: &[String]) -> BTreeMap<String, String> {
-    flags(arguments)
-        .into_iter()
-        .map(|flag| (flag.name, flag.values.join(" ")))
-        .collect()
-}
-
 /// Flags that name the model.
 fn is_model(flag: &str) -> bool {
     matches!(
@@ -262,6 +255,21 @@ fn check_model(given: &[String], known: &[String], path: &str, found: &mut Findi
                 path: path.to_owned(),
                 flag: flag.name,
                 value: value.clone(),
+            });
+        }
+    }
+}
+
+/// Without these flags an engine takes a model of its own.
+fn check_model_is_said(given: &[String], known: &[String], path: &str, found: &mut Findings) {
+    let names_weights = |flag: &Flag| matches!(flag.name.as_str(), "--model" | "--model-path");
+    let given = flags(given);
+    for flag in flags(known).into_iter().filter(names_weights) {
+        if !given.iter().any(names_weights) {
+            found.problems.push(OverrideProblem::NoModel {
+                path: path.to_owned(),
+                value: flag.values.join(" "),
+                flag: flag.name,
             });
         }
     }

@@ -6,62 +6,9 @@ use dgdr_units::Gpus;
 use serde_json::Value;
 
 use super::Findings;
-use super::arguments::effective;
 use super::containers::{is_engine, main_container, main_container_path, texts};
+use super::predicted::{changes, spreads_alike};
 use super::problem::{OverrideProblem, OverrideProblems};
-
-/// Flags that set how an engine spreads over GPUs, of all engines.
-const SPREAD: [&str; 18] = [
-    "--tensor-parallel-size",
-    "--tp",
-    "--tp-size",
-    "-tp",
-    "--pipeline-parallel-size",
-    "--pp",
-    "--pp-size",
-    "-pp",
-    "--data-parallel-size",
-    "--dp",
-    "--dp-size",
-    "-dp",
-    "--expert-parallel-size",
-    "--ep",
-    "--ep-size",
-    "--attn-cp-size",
-    "--trtllm.tensor-parallel-size",
-    "--trtllm.pipeline-parallel-size",
-];
-
-/// Flags that the prediction rests on beside those, of all engines.
-const PREDICTED: [&str; 27] = [
-    "--enable-expert-parallel",
-    "--enable-attention-dp",
-    "--enable-dp-attention",
-    "--gpu-memory-utilization",
-    "--mem-fraction-static",
-    "--free-gpu-memory-fraction",
-    "--max-num-seqs",
-    "--max-running-requests",
-    "--max-batch-size",
-    "--max-num-batched-tokens",
-    "--max-num-tokens",
-    "--max-prefill-tokens",
-    "--chunked-prefill-size",
-    "--max-model-len",
-    "--context-length",
-    "--max-seq-len",
-    "--kv-cache-dtype",
-    "--block-size",
-    "--page-size",
-    "--quantization",
-    "--dtype",
-    "--speculative-config",
-    "--speculative-algorithm",
-    "--enforce-eager",
-    "--disable-cuda-graph",
-    "--extra-engine-args",
-    "--override-engine-args",
-];
 
 /// A deployment before and after.
 #[derive(Debug, Clone, Copy)]
@@ -194,24 +141,16 @@ impl Component<'_> {
                 backend: change.backend,
             });
         }
-        let arguments = |container: &Value| effective(&texts(container.get("args")).unwrap_or_default());
-        let (before, after) = (arguments(before), arguments(after));
-        for flag in SPREAD.into_iter().chain(PREDICTED) {
-            let (planned, given) = (before.get(flag), after.get(flag));
-            if planned == given {
-                continue;
+        let changes = changes(&arguments(before), &arguments(after));
+        for (changed, meaning) in [
+            (changes.predicted, "the prediction no longer holds"),
+            (changes.role, "the engine may no longer find the others"),
+        ] {
+            if !changed.is_empty() {
+                found
+                    .warnings
+                    .push(format!("{}: {meaning}: {}", self.path, changed.join("; ")));
             }
-            let shown = |value: Option<&String>| match value.map(String::as_str) {
-                None => "not set".to_owned(),
-                Some("") => "set".to_owned(),
-                Some(value) => value.to_owned(),
-            };
-            found.warnings.push(format!(
-                "{}: {flag} is {} instead of {}: the prediction no longer holds",
-                self.path,
-                shown(given),
-                shown(planned)
-            ));
         }
     }
 
@@ -224,7 +163,7 @@ impl Component<'_> {
     ) {
         if planned.replicas != given.replicas {
             found.warnings.push(format!(
-                "{}: {} replicas instead of {}: the predicted throughput no longer holds",
+                "{}: the predicted throughput no longer holds: replicas is {}, planned {}",
                 self.path, given.replicas, planned.replicas
             ));
         }
@@ -234,11 +173,8 @@ impl Component<'_> {
         let Some((before, after)) = self.main(version) else {
             return;
         };
-        let spread = |container: &Value| {
-            let flags = effective(&texts(container.get("args")).unwrap_or_default());
-            SPREAD.map(|flag| flags.get(flag).cloned())
-        };
-        let is_same_engine = spread(before) == spread(after) && before.get("command") == after.get("command");
+        let is_same_engine = spreads_alike(&arguments(before), &arguments(after))
+            && before.get("command") == after.get("command");
         if is_same_engine && planned.per_copy() > 0 {
             found.problems.push(OverrideProblem::EngineGpus {
                 path: self.path.clone(),
@@ -247,13 +183,17 @@ impl Component<'_> {
             });
         } else {
             found.warnings.push(format!(
-                "{}: {} GPUs for each engine instead of {}: the prediction no longer holds",
+                "{}: the prediction no longer holds: {} GPUs for each engine, planned {}",
                 self.path,
                 given.per_copy(),
                 planned.per_copy()
             ));
         }
     }
+}
+
+fn arguments(container: &Value) -> Vec<String> {
+    texts(container.get("args")).unwrap_or_default()
 }
 
 /// The runtime of another engine, by the name of its image.

@@ -133,6 +133,19 @@ pub enum OverrideProblem {
         /// Its value.
         value: String,
     },
+    /// No model.
+    #[error(
+        "{ROOT}.{path}: replaces the arguments and no longer says {flag} {value}: add it, or add `$patch: {{args: append}}` \
+         beside args"
+    )]
+    NoModel {
+        /// Path of the arguments.
+        path: String,
+        /// The flag.
+        flag: String,
+        /// Its value.
+        value: String,
+    },
     /// Another engine.
     #[error("{ROOT}.{path}: {value} is not of {backend}, which was picked: remove it, and set spec.backend")]
     Backend {

@@ -106,6 +106,7 @@ fn command_lines_that_start_something_else_are_refused() {
             "model in a script",
             main("command: [sh, -c], args: ['python3 -m dynamo.sglang --model-path /other']"),
         ),
+        ("no model", main("args: [-m, dynamo.vllm, --max-num-seqs, '64']")),
         (
             "line for a shell",
             alpha(
