@@ -15,7 +15,7 @@ pub(super) fn problems(document: &Value, version: DgdVersion) -> Vec<OverridePro
         found.push(OverrideProblem::Status);
     }
     nulls(document, "", &mut found);
-    variables(document, "", &mut found);
+    texts(document, "", &mut found);
     if let Value::Object(top) = document {
         let mut top = top.clone();
         top.remove("status");
@@ -121,37 +121,47 @@ fn nulls(value: &Value, path: &str, found: &mut Vec<OverrideProblem>) {
     }
 }
 
-/// Values of variables that are not texts, which YAML makes of `value: 1` and the cluster refuses.
-fn variables(value: &Value, path: &str, found: &mut Vec<OverrideProblem>) {
+/// Numbers and switches where the cluster takes texts only: YAML makes them of `value: 1` and `args: [--n, 64]`.
+fn texts(value: &Value, path: &str, found: &mut Vec<OverrideProblem>) {
     match value {
         Value::Object(fields) => {
             for (field, value) in fields {
                 let path = below(path, field);
-                if matches!(field.as_str(), "env" | "envs")
-                    && let Value::Array(items) = value
-                {
-                    found.extend(items.iter().filter_map(|variable| not_a_text(variable, &path)));
+                match (field.as_str(), value) {
+                    ("env" | "envs", Value::Array(variables)) => {
+                        for (index, variable) in variables.iter().enumerate() {
+                            let path = item_path(&path, index, variable);
+                            found.extend(not_a_text(variable.get("value"), || below(&path, "value")));
+                        }
+                    }
+                    ("args" | "command", Value::Array(words)) => {
+                        for (index, word) in words.iter().enumerate() {
+                            found.extend(not_a_text(Some(word), || format!("{path}[{index}]")));
+                        }
+                    }
+                    ("labels" | "annotations" | "nodeSelector" | "matchLabels", Value::Object(named)) => {
+                        for (name, text) in named {
+                            found.extend(not_a_text(Some(text), || below(&path, name)));
+                        }
+                    }
+                    _ => {}
                 }
-                variables(value, &path, found);
+                texts(value, &path, found);
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                variables(item, &item_path(path, index, item), found);
+                texts(item, &item_path(path, index, item), found);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
-fn not_a_text(variable: &Value, path: &str) -> Option<OverrideProblem> {
-    let value = variable.get("value")?;
-    if value.is_string() || value.is_null() {
-        return None;
-    }
-    let name = variable.get("name").and_then(Value::as_str).unwrap_or_default();
+fn not_a_text(value: Option<&Value>, path: impl FnOnce() -> String) -> Option<OverrideProblem> {
+    let value = value.filter(|value| !value.is_string() && !value.is_null())?;
     Some(OverrideProblem::Kind {
-        path: format!("{path}[{name}].value"),
+        path: path(),
         given: kind(value),
         wanted: "a text in quotes",
     })

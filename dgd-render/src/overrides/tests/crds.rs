@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::merging::{BETA, GUIDE};
 use super::*;
 use crate::overrides::pods::{CONTAINER_FIELDS, POD_FIELDS};
 use crate::overrides::vocabulary::{Holds, component_fields, holds, is_atomic, list_keys, spec_fields};
@@ -115,6 +116,14 @@ fn the_cluster_accepts_what_is_merged() {
         for text in parts {
             let finished = merged(&plan(Backend::Vllm, aggregated()), text, version).unwrap();
             let problems = schema::problems(&schema, &finished.deployment);
+            assert!(problems.is_empty(), "{release} {version}: {problems:#?}");
+        }
+        let planned = planned(plan(Backend::Vllm, disaggregated()));
+        for text in [GUIDE, BETA] {
+            let finished = merged(&planned, text, version).unwrap();
+            let mut problems = schema::problems(&schema, &finished.deployment);
+            // That CRD prunes the pods' own labels by mistake; upstream mended it before the next release.
+            problems.retain(|problem| !problem.ends_with(".podTemplate.metadata.labels: unknown field"));
             assert!(problems.is_empty(), "{release} {version}: {problems:#?}");
         }
     }

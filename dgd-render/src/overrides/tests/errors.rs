@@ -58,8 +58,8 @@ fn every_fault_is_told_with_its_path_and_what_to_do() {
         ("misspelt", alpha("services: {decode: {replica: 1}}")),
         ("without spec", "{services: {decode: {replicas: 1}}, metadata: name}".to_owned()),
         (
-            "numbers as variables",
-            main("env: [{name: A, value: 1}]"),
+            "numbers where texts belong",
+            main("env: [{name: A, value: 1}], args: [--max-num-seqs, 64], labels: {a: true}"),
         ),
         ("nameless", beta("components: [{replicas: 1}]")),
         ("unknown component", alpha("services: {Router: {replicas: 1}}")),

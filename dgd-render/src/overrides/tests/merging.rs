@@ -6,7 +6,7 @@ use super::*;
 use crate::tests::readers::{has_python, read_by_python};
 
 /// The guide's own part, with what people put into it.
-const GUIDE: &str = "
+pub(super) const GUIDE: &str = "
 apiVersion: nvidia.com/v1alpha1
 kind: DynamoGraphDeployment
 metadata:
@@ -56,7 +56,7 @@ fn the_guides_part_is_merged_in_either_version() {
 }
 
 /// As upstream documents it for v1beta1.
-const BETA: &str = "
+pub(super) const BETA: &str = "
 apiVersion: nvidia.com/v1beta1
 kind: DynamoGraphDeployment
 spec:
