@@ -48,8 +48,10 @@ fn publishes_kv_events(plan: &DeploymentPlan, role: Role) -> bool {
     plan.router == RouterMode::KvAware && role != Role::Decode
 }
 
-/// Tokens of a KV block. SGLang's is that of upstream's templates and TensorRT-LLM's that of its generator, vLLM's is
-/// the engine's own, which it is not told because some of its attention kernels choose another; both roles of a deployment must agree.
+/// Tokens of a KV block; both roles of a deployment must agree.
+///
+/// SGLang's is that of upstream's templates, TensorRT-LLM's that of its generator. vLLM's is the engine's own, which it is
+/// not told, because some of its attention kernels choose another.
 pub(super) const fn kv_block(backend: Backend) -> u32 {
     match backend {
         Backend::Vllm | Backend::Sglang => 16,

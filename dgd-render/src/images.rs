@@ -75,7 +75,7 @@ pub fn mocker_image(given: &ImageReference) -> DerivedImage {
     }
     let warning = format!(
         "spec.image: {given} is not a published runtime, so it is used for the simulated workers as it is; it must hold \
-         dynamo.mocker with NumPy and scikit-learn"
+         dynamo.mocker with NumPy"
     );
     DerivedImage {
         image: given.clone(),

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use dgdr_perf_model::{ModelSpec, registry};
 use serde::Serialize;
+use serde_json::Value;
 
 pub use error::ModelSourceError;
 pub use hub::HubSettings;
@@ -68,6 +69,8 @@ pub struct FoundModel {
     pub spec: ModelSpec,
     /// Where it was found.
     pub origin: ModelOrigin,
+    /// Whether its configuration names code that comes with the checkpoint. The registry does not say.
+    pub ships_code: bool,
 }
 
 /// Where a model's description was found.
@@ -110,6 +113,7 @@ pub fn find_model(query: &ModelQuery<'_>) -> Result<FoundModel, ModelSourceError
         return Ok(FoundModel {
             spec: spec.clone(),
             origin: ModelOrigin::Registry,
+            ships_code: false,
         });
     }
     let hub = query.hub.clone().unwrap_or_else(HubSettings::from_environment);
@@ -119,6 +123,7 @@ pub fn find_model(query: &ModelQuery<'_>) -> Result<FoundModel, ModelSourceError
         origin: ModelOrigin::Hub {
             endpoint: hub.endpoint,
         },
+        ships_code: ships_code(&texts.config),
     })
 }
 
@@ -145,7 +150,19 @@ fn from_file(name: &str, file: &Path) -> Result<FoundModel, ModelSourceError> {
     Ok(FoundModel {
         spec: ModelSpec::from_config_json(name, &config, quant_config.as_deref())?,
         origin: ModelOrigin::File(file.to_owned()),
+        ships_code: ships_code(&config),
     })
+}
+
+/// `auto_map` names the classes that a checkpoint brings along; nested parts may have one of their own.
+fn ships_code(config: &str) -> bool {
+    fn names_code(value: &Value) -> bool {
+        value.get("auto_map").is_some_and(|map| !map.is_null())
+            || value
+                .as_object()
+                .is_some_and(|fields| fields.values().any(names_code))
+    }
+    serde_json::from_str(config).is_ok_and(|config: Value| names_code(&config))
 }
 
 #[cfg(test)]

@@ -240,6 +240,17 @@ fn understand(
         }
     }
     log.info(format!("model {} found: {:?}", request.model, found.origin));
+    if found.ships_code && !request.overrides.trust_remote_code && !request.features.mocker {
+        notices.warn(
+            log,
+            format!(
+                "spec.overrides.trustRemoteCode is not set, and config.json of {} names code of the checkpoint's own \
+                 (auto_map): an engine that does not know the architecture itself will not start; set it if you trust \
+                 that code",
+                request.model
+            ),
+        );
+    }
     for assumption in &found.question.model.assumed {
         notices.warn(log, assumption.to_string());
     }

@@ -22,6 +22,8 @@ pub struct Understood {
     pub question: Question,
     /// Where the model was found.
     pub origin: ModelOrigin,
+    /// Whether its configuration names code that comes with the checkpoint.
+    pub ships_code: bool,
 }
 
 /// The question of a request.
@@ -68,6 +70,7 @@ pub fn question(request: &ResolvedRequest, options: &ProfileOptions) -> Result<U
     Ok(Understood {
         question,
         origin: found.origin,
+        ships_code: found.ships_code,
     })
 }
 

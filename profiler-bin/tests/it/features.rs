@@ -130,3 +130,34 @@ fn a_target_for_a_whole_request_reaches_the_planner() {
     let whole = 149.0_f64.mul_add(of("itl_ms"), of("ttft_ms"));
     assert!((whole - 4000.0).abs() < 1e-6, "{whole}");
 }
+
+#[test]
+fn code_of_a_checkpoint_is_named_and_never_trusted_silently() {
+    let sandbox = Sandbox::new();
+    let model = r#"{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096,
+        "intermediate_size": 14336, "num_attention_heads": 32, "num_key_value_heads": 8, "num_hidden_layers": 32,
+        "vocab_size": 128256, "max_position_embeddings": 8192, "torch_dtype": "bfloat16",
+        "auto_map": {"AutoModelForCausalLM": "modeling.Custom"}}"#;
+    let model = sandbox.write("config.json", model);
+    let run = |trust: &str| {
+        let text = with(&format!("  overrides: {{trustRemoteCode: {trust}}}\n"));
+        let config = sandbox.write("dgdr.yaml", &text);
+        let output = sandbox.run(&[
+            "profile",
+            "--config",
+            config.to_str().unwrap(),
+            "--model-config",
+            model.to_str().unwrap(),
+            "--output-dir",
+            "out",
+            "--no-plots",
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let flag = std::fs::read_to_string(sandbox.path("out/final_config.yaml"))
+            .unwrap()
+            .contains("--trust-remote-code");
+        (flag, stderr(&output).contains("auto_map"))
+    };
+    assert_eq!(run("false"), (false, true));
+    assert_eq!(run("true"), (true, false));
+}
