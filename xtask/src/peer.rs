@@ -181,3 +181,26 @@ impl Peer {
         packages.copied().flat_map(|package| [package, "\n"]).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_package_has_one_version_and_another_list_is_installed_anew() {
+        for kit in [&AICONFIGURATOR, &DYNAMO] {
+            for package in kit.alone.iter().chain(kit.packages) {
+                assert_eq!(package.matches("==").count(), 1, "{package}");
+            }
+        }
+        let folder = std::env::temp_dir().join(format!("xtask-peer-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let peer = Peer::dynamo(Some(&folder)).expect("a peer");
+        assert!(!peer.is_installed());
+        fs::write(folder.join(INSTALLED), peer.packages()).expect("a list");
+        assert!(peer.is_installed());
+        fs::write(folder.join(INSTALLED), "ai-dynamo==1.0.0\n").expect("a list");
+        assert!(!peer.is_installed());
+        fs::remove_dir_all(folder).expect("no folder");
+    }
+}

@@ -12,9 +12,9 @@ use crate::dice::Dice;
 const DRAWN: u32 = 40;
 
 pub(super) fn check(bench: &Bench) -> anyhow::Result<Vec<Finding>> {
-    let described = bench.runs.iter().map(Run::to_json).collect();
-    let mut findings = judged(bench, described)?;
-    let drawn = judged(bench, drawn(bench)?)?;
+    let described: Vec<Value> = bench.runs.iter().map(Run::to_json).collect();
+    let mut findings = judged(bench, &described)?;
+    let drawn = judged(bench, &drawn(bench)?)?;
     let wrong: Vec<Finding> = drawn.iter().filter(|finding| !finding.passed).cloned().collect();
     findings.push(Finding {
         subject: format!("{} runs with drawn settings", drawn.len()),
@@ -25,7 +25,7 @@ pub(super) fn check(bench: &Bench) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn judged(bench: &Bench, runs: Vec<Value>) -> anyhow::Result<Vec<Finding>> {
+fn judged(bench: &Bench, runs: &[Value]) -> anyhow::Result<Vec<Finding>> {
     let script = Script {
         name: "planner_config",
         text: include_str!("planner_config.py"),

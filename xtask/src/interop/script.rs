@@ -92,3 +92,18 @@ fn end_of(log: &Path) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_one_line() {
+        let finding = Finding {
+            subject: "run".to_owned(),
+            passed: false,
+            detail: "why".to_owned(),
+        };
+        assert_eq!(finding.to_string(), format!("  FAILED  run{}why", " ".repeat(43)));
+    }
+}

@@ -104,3 +104,23 @@ pub(super) fn why(difference: &Difference<'_>) -> Option<&'static str> {
         .collect::<Option<_>>()?;
     known.first().copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(stricter: Stricter, reasons: &[String]) -> Difference<'_> {
+        Difference { stricter, reasons }
+    }
+
+    #[test]
+    fn a_difference_is_known_only_when_all_its_reasons_are() {
+        let known = ["spec.sla.itls: unknown field".to_owned()];
+        let mixed = [known[0].clone(), "spec.model: must not contain spaces".to_owned()];
+        assert!(why(&difference(Stricter::Us, &known)).is_some());
+        assert_eq!(why(&difference(Stricter::Us, &mixed)), None);
+        // The same words from the other side are something else.
+        assert_eq!(why(&difference(Stricter::Upstream, &known)), None);
+        assert_eq!(why(&difference(Stricter::Us, &[])), None);
+    }
+}

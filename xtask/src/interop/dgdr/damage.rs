@@ -117,3 +117,57 @@ fn other_kind(value: &Value, dice: &mut Dice) -> Value {
         .collect();
     dice.pick(&others).map_or(Value::Null, |kind| (*kind).clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_damages_one_field_and_always_the_same() {
+        let spec = json!({"model": "m", "hardware": {"totalGpus": 8}, "overrides": {"dgd": {"spec": 1}}});
+        let variants = |seed| {
+            let mut dice = Dice::new(seed);
+            (0..200).map(|_| damaged(&spec, &mut dice)).collect::<Vec<_>>()
+        };
+        assert_eq!(variants(1), variants(1));
+        assert_ne!(variants(1), variants(2));
+        for variant in variants(1) {
+            let same = ["model", "hardware", "overrides"]
+                .into_iter()
+                .filter(|name| variant.get(name) == spec.get(name))
+                .count();
+            assert!(same >= 2, "more than one part differs: {variant}");
+            assert!(
+                variant.get("overrides").is_none_or(|overrides| {
+                    !overrides.is_object()
+                        || overrides["dgd"] == spec["overrides"]["dgd"]
+                        || *overrides == json!({})
+                }),
+                "what overrides hold is free: {variant}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_way_is_taken() {
+        let spec = json!({"isl": 8});
+        let mut dice = Dice::new(3);
+        let variants: Vec<String> = (0..400).map(|_| damaged(&spec, &mut dice).to_string()).collect();
+        for wanted in [
+            "{}",
+            r#"{"isl":null}"#,
+            r#"{"isl":"8"}"#,
+            r#"{"isl":-8.0}"#,
+            r#"{"isl":0}"#,
+            r#"{"isl":8.5}"#,
+            r#"{"isls":8}"#,
+            r#"{"isl":8,"nobodyKnowsThis":1}"#,
+            r#"{"isl":true}"#,
+        ] {
+            assert!(
+                variants.iter().any(|variant| variant == wanted),
+                "{wanted} is never drawn"
+            );
+        }
+    }
+}

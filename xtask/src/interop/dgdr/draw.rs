@@ -247,3 +247,41 @@ fn overrides(dice: &mut Dice) -> Value {
     }
     Value::Object(overrides)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interop::dgdr::verdict::Verdict;
+
+    #[test]
+    fn drawn_requests_are_valid_and_differ() {
+        let mut dice = Dice::new(1);
+        let drawn: Vec<String> = (0..500).map(|_| spec(&mut dice).to_string()).collect();
+        for spec in &drawn {
+            let verdict = Verdict::ours(spec);
+            assert!(verdict.accepted, "{verdict}: {spec}");
+        }
+        for field in [
+            "e2eLatency",
+            "requestRate",
+            "pvcModelPath",
+            "planner",
+            "profilingJob",
+            "\"rapid\"",
+        ] {
+            assert!(
+                drawn.iter().any(|spec| spec.contains(field)),
+                "{field} is never drawn"
+            );
+        }
+    }
+
+    #[test]
+    fn planner_settings_are_drawn_right_and_wrong() {
+        let mut dice = Dice::new(1);
+        let accepted = (0..500)
+            .filter(|_| Verdict::ours(&with_planner(&mut dice).to_string()).accepted)
+            .count();
+        assert!((100..400).contains(&accepted), "{accepted} of 500 are accepted");
+    }
+}
