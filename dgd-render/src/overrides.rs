@@ -116,16 +116,6 @@ impl DgdOverride {
         }
     }
 
-    /// The version that it is written in.
-    pub const fn version(&self) -> DgdVersion {
-        self.version
-    }
-
-    /// The name that it gives the deployment.
-    pub fn name(&self) -> Option<&str> {
-        self.document.get("metadata")?.get("name")?.as_str()
-    }
-
     /// Merges it over a generated deployment.
     ///
     /// # Errors

@@ -216,3 +216,10 @@ pub struct Overrides {
     /// Let engines run code that comes with the checkpoint.
     pub trust_remote_code: bool,
 }
+
+impl Overrides {
+    /// The name that the user gives the generated DGD.
+    pub fn dgd_name(&self) -> Option<&str> {
+        self.dgd.as_ref()?.get("metadata")?.get("name")?.as_str()
+    }
+}

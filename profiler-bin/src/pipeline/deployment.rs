@@ -245,9 +245,7 @@ fn default_image() -> Result<ImageReference, ProfilerError> {
 
 /// The user's own name; else that by which the operator calls it; else one after what it serves.
 fn name(request: &ResolvedRequest, study: &Study) -> String {
-    let part = request.overrides.dgd.as_ref();
-    let given = part.and_then(|part| part.get("metadata")?.get("name")?.as_str());
-    match (given, &request.name) {
+    match (request.overrides.dgd_name(), &request.name) {
         (Some(given), _) => given.to_owned(),
         (None, Some(name)) => dgd_name(name),
         (None, None) => name_of_model(&request.model, study.backend),
