@@ -3,5 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod collection;
+pub mod decision;
 pub mod discovery;
 pub mod profiling_job;
