@@ -26,12 +26,27 @@ def gpus(component):
     return int(limits.get("nvidia.com/gpu", 0)) * (component.get("multinode") or {}).get("nodeCount", 1)
 
 
+def overridden(override, deployment):
+    """What the older version of the API says of its services must have arrived in the components."""
+    components = {component["name"]: component for component in deployment["spec"]["components"]}
+    for name, service in ((override or {}).get("spec") or {}).get("services", {}).items():
+        component = components[name]
+        container = component["podTemplate"]["spec"]["containers"][0]
+        wanted = service["extraPodSpec"]["mainContainer"]
+        need(component["sharedMemorySize"] == service["sharedMemory"]["size"], f"{name} lost its shared memory")
+        need(container["workingDir"] == wanted["workingDir"], f"{name} lost its folder")
+        # Arguments are appended, and what the deployment needs itself stays.
+        need(container["args"][-len(wanted["args"]) :] == wanted["args"], f"{name} lost arguments")
+        need("--model-path" in container["args"], f"{name} lost the generated arguments")
+
+
 def look(run):
     documents = list(yaml.safe_load_all((Path(run["directory"]) / "final_config.yaml").read_text()))
     deployment = documents[-1]
     need(deployment["kind"] == "DynamoGraphDeployment", f"the last document is a {deployment['kind']}")
     config = Config.model_validate(deployment)
     need(config.model_dump() == deployment, "upstream's model loses something of the deployment")
+    overridden(run["override"], deployment)
     for component in config.spec.components:
         get_main_container(component)
     # The tolerations of the profiling Job and the flag for code of the checkpoint are put where they belong.

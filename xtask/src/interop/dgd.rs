@@ -15,6 +15,7 @@ pub(super) fn check(bench: &Bench) -> anyhow::Result<Vec<Finding>> {
             described["model"] = json!(request.model);
             described["backend"] = json!(request.backend);
             described["mocked"] = json!(request.features.mocker);
+            described["override"] = json!(request.overrides.dgd);
             described["total_gpus"] = json!(request.hardware.total_gpus);
             Ok(described)
         })

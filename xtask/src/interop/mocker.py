@@ -135,7 +135,8 @@ class Deployment:
             start = time.perf_counter()
             link.sendall(head + body)
             while chunk := link.recv(65536):
-                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                if hasattr(socket, "TCP_QUICKACK"):
+                    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 now = (time.perf_counter() - start) * 1000
                 *lines, pending = (pending + chunk).split(b"\n")
                 for line in lines:

@@ -15,7 +15,7 @@ use super::{Bench, Run};
 const TTFT_BOUND: f64 = 0.2;
 /// How far the time between tokens may be from our surface at the workload's context, over the lower half of
 /// the cache.
-const ITL_BOUND: f64 = 0.25;
+const ITL_BOUND: f64 = 0.2;
 /// Shares of the cache at which the surface is asked.
 const USAGES: [f64; 3] = [0.15, 0.35, 0.55];
 

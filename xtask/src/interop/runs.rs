@@ -17,7 +17,7 @@ struct Plan {
 }
 
 /// Dense and experts, aggregated and disaggregated, each engine, with and without planner.
-const PLANS: [Plan; 9] = [
+const PLANS: [Plan; 10] = [
     Plan {
         name: "dense-disagg-trtllm",
         request: include_str!("requests/dense-disagg-trtllm.yaml"),
@@ -49,6 +49,10 @@ const PLANS: [Plan; 9] = [
     Plan {
         name: "mocker-agg-vllm",
         request: include_str!("requests/mocker-agg-vllm.yaml"),
+    },
+    Plan {
+        name: "override-sglang",
+        request: include_str!("requests/override-sglang.yaml"),
     },
     Plan {
         name: "guide-planner",
