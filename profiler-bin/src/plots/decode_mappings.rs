@@ -2,7 +2,7 @@
 
 use super::Subject;
 use super::axis::{Axis, count, short};
-use super::canvas::{Area, Drawing, Pen};
+use super::canvas::{Area, Colour, Drawing, Pen};
 use super::frame::{Entry, Frame, Grid, Heading, LIMIT_PEN, Legend, Sample, Side, is_near, limit_entry};
 use super::labels::Labels;
 use super::palette::{LIMIT, Look, look};
@@ -87,17 +87,8 @@ pub fn decode_performance(performance: &DecodePerformance) -> Drawing {
             count(load.in_flight)
         ),
     }));
-    // The picked mapping comes first in the legend, so that it is never among those left out, and last on the plot,
-    // so that nothing covers it.
-    let mut order: Vec<usize> = (0..performance.candidates.len()).collect();
-    order.sort_by_key(|series| !is_picked(performance, *series));
-    entries.extend(order.iter().map(|series| series_entry(performance, *series)));
-    if !order.is_empty() {
-        entries.push(Entry {
-            sample: Sample::Nothing,
-            words: "numbers: requests in flight".to_owned(),
-        });
-    }
+    let ranks = Ranks::new(performance);
+    entries.extend(ranks.entries(performance));
     let heading = Heading {
         title: "Decode: throughput against inter-token latency by parallel mapping",
         subject: &performance.subject,
@@ -113,13 +104,15 @@ pub fn decode_performance(performance: &DecodePerformance) -> Drawing {
     if let Some(limit) = near {
         frame.upright(limit, LIMIT_PEN);
     }
-    for series in order.into_iter().rev() {
-        draw_loads(
-            &mut frame,
-            &performance.candidates[series],
-            series,
-            pen(performance, series),
-        );
+    for series in &ranks.others {
+        frame.curve(&line(&performance.candidates[*series]), OTHERS_PEN);
+    }
+    for series in ranks.named_pick_first(performance).into_iter().rev() {
+        let points = line(&performance.candidates[series]);
+        frame.curve(&points, ranks.pen(performance, series));
+        for point in points {
+            frame.point(point, ranks.look(series), 5.0);
+        }
     }
     if let Some((_, load)) = second {
         frame.second([load.itl_ms, load.throughput_per_gpu]);
@@ -127,22 +120,120 @@ pub fn decode_performance(performance: &DecodePerformance) -> Drawing {
     if let Some((_, load)) = picked {
         frame.pick([load.itl_ms, load.throughput_per_gpu]);
     }
-    in_flight(&mut frame, performance);
+    in_flight(&mut frame, performance, &ranks);
     frame.drawing
 }
 
+/// Mappings that are drawn in colour and named; more than these nobody tells apart.
+const NAMED: usize = 14;
+
+/// The line of a mapping without a name.
+const OTHERS_PEN: Pen = Pen::solid(Colour::rgb(205, 205, 205), 1.2);
+
+/// Which mappings are named.
+struct Ranks {
+    /// In the order of the candidates, so that looks do not depend on the ranks.
+    named: Vec<usize>,
+    others: Vec<usize>,
+}
+
+impl Ranks {
+    /// The pick, the runner-up, then those of the highest throughput within the limit.
+    fn new(performance: &DecodePerformance) -> Self {
+        let is = |pick: Option<DecodePick>, series: usize| pick.is_some_and(|pick| pick.candidate == series);
+        let best = |series: usize| {
+            let limit = performance.itl_limit_ms.unwrap_or(f64::INFINITY);
+            performance.candidates[series]
+                .loads
+                .iter()
+                .filter(|load| can_be_drawn(load) && load.itl_ms <= limit)
+                .map(|load| load.throughput_per_gpu)
+                .fold(0.0, f64::max)
+        };
+        let mut order: Vec<usize> = (0..performance.candidates.len()).collect();
+        order.sort_by(|one, other| {
+            let first = |series: usize| (!is(performance.pick, series), !is(performance.runner_up, series));
+            first(*one)
+                .cmp(&first(*other))
+                .then(best(*other).total_cmp(&best(*one)))
+        });
+        let (named, others) = order.split_at(order.len().min(NAMED));
+        let (mut named, others) = (named.to_vec(), others.to_vec());
+        named.sort_unstable();
+        Self { named, others }
+    }
+
+    /// The picked mapping comes first in the legend, and so last on the plot, where nothing covers it.
+    fn named_pick_first(&self, performance: &DecodePerformance) -> Vec<usize> {
+        let mut order = self.named.clone();
+        order.sort_by_key(|series| !is_picked(performance, *series));
+        order
+    }
+
+    fn look(&self, series: usize) -> Look {
+        look(self.named.partition_point(|named| *named < series))
+    }
+
+    fn pen(&self, performance: &DecodePerformance, series: usize) -> Pen {
+        let Look { colour, dash, .. } = self.look(series);
+        Pen {
+            colour,
+            dash,
+            width: if is_picked(performance, series) { 3.5 } else { 1.8 },
+        }
+    }
+
+    fn entries(&self, performance: &DecodePerformance) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = self
+            .named_pick_first(performance)
+            .into_iter()
+            .map(|series| {
+                let DecodeCandidate {
+                    mapping,
+                    gpus,
+                    loads: _,
+                } = &performance.candidates[series];
+                // Long names say their widths, from which the GPUs follow.
+                let words = if mapping.chars().count() > LONG_NAME {
+                    mapping.clone()
+                } else {
+                    format!("{mapping} ({})", dgdr_units::Gpus::new(*gpus))
+                };
+                Entry {
+                    sample: Sample::LineAndMarker(self.pen(performance, series), self.look(series)),
+                    words,
+                }
+            })
+            .collect();
+        if !self.others.is_empty() {
+            entries.push(Entry {
+                sample: Sample::Line(OTHERS_PEN),
+                words: format!("{} others", self.others.len()),
+            });
+        }
+        if !entries.is_empty() {
+            entries.push(Entry {
+                sample: Sample::Nothing,
+                words: "numbers: requests in flight".to_owned(),
+            });
+        }
+        entries
+    }
+}
+
+/// From this length on a name leaves no room for anything beside it.
+const LONG_NAME: usize = 14;
+
 /// Requests in flight beside points: those of the picked mapping first, then the ends of the others, each where there is
 /// room.
-fn in_flight(frame: &mut Frame, performance: &DecodePerformance) {
+fn in_flight(frame: &mut Frame, performance: &DecodePerformance, ranks: &Ranks) {
     let place = |load: &DecodeLoad| [load.itl_ms, load.throughput_per_gpu];
     let all = performance
         .candidates
         .iter()
         .flat_map(|candidate| &candidate.loads);
     let mut labels = Labels::new(frame, all.filter(|load| can_be_drawn(load)).map(place));
-    let mut order: Vec<usize> = (0..performance.candidates.len()).collect();
-    order.sort_by_key(|series| !is_picked(performance, *series));
-    for series in order {
+    for series in ranks.named_pick_first(performance) {
         let loads = drawn(&performance.candidates[series]);
         let shown = if is_picked(performance, series) {
             &loads[..]
@@ -176,40 +267,16 @@ fn details(performance: &DecodePerformance) -> Vec<String> {
     details
 }
 
-fn series_entry(performance: &DecodePerformance, series: usize) -> Entry {
-    let DecodeCandidate {
-        mapping,
-        gpus,
-        loads: _,
-    } = &performance.candidates[series];
-    Entry {
-        sample: Sample::LineAndMarker(pen(performance, series), look(series)),
-        words: format!("{mapping} ({})", dgdr_units::Gpus::new(*gpus)),
-    }
-}
-
 fn is_picked(performance: &DecodePerformance, series: usize) -> bool {
     performance.pick.is_some_and(|pick| pick.candidate == series)
 }
 
-fn pen(performance: &DecodePerformance, series: usize) -> Pen {
-    let Look { colour, dash, .. } = look(series);
-    Pen {
-        colour,
-        dash,
-        width: if is_picked(performance, series) { 3.5 } else { 1.8 },
-    }
-}
-
-fn draw_loads(frame: &mut Frame, candidate: &DecodeCandidate, series: usize, pen: Pen) {
-    let points: Vec<[f64; 2]> = drawn(candidate)
+/// The line of a mapping, from its lightest load.
+fn line(candidate: &DecodeCandidate) -> Vec<[f64; 2]> {
+    drawn(candidate)
         .iter()
         .map(|load| [load.itl_ms, load.throughput_per_gpu])
-        .collect();
-    frame.curve(&points, pen);
-    for point in points {
-        frame.point(point, look(series), 5.0);
-    }
+        .collect()
 }
 
 /// The loads of a mapping that can be drawn, the lightest first.

@@ -148,7 +148,11 @@ impl<'a> Columns<'a> {
             .enumerate()
             .map(|(index, kind)| Entry {
                 sample: Sample::Marker(look(index)),
-                words: kind.to_uppercase(),
+                words: if *kind == MIXED {
+                    MIXED.to_owned()
+                } else {
+                    kind.to_uppercase()
+                },
             })
             .collect()
     }
@@ -179,8 +183,14 @@ fn nth<T: Ord>(set: &BTreeSet<T>, member: &T) -> f64 {
         .map_or(0.0, |(_, count)| f64::from(count))
 }
 
-/// The letters that a mapping's name starts with.
+/// Mappings that spread attention and experts in ways of their own.
+const MIXED: &str = "mixed";
+
+/// The letters that a mapping's name starts with, unless it mixes widths.
 fn kind(mapping: &str) -> &str {
+    if mapping.contains('×') {
+        return MIXED;
+    }
     mapping
         .split(|letter: char| !letter.is_alphabetic())
         .next()

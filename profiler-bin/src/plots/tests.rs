@@ -452,3 +452,31 @@ fn what_misses_the_sla_is_hollow_and_pick_and_runner_up_are_named() {
         "{words:?}"
     );
 }
+
+#[test]
+fn of_many_mappings_the_best_are_named_and_the_others_are_faint() {
+    let mut performance = decode_sample();
+    let sample = performance.candidates[3].clone();
+    for number in 0..40_u32 {
+        let mut more = sample.clone();
+        more.mapping = format!("more{number}");
+        for load in &mut more.loads {
+            load.throughput_per_gpu *= 1.0 + f64::from(number) / 10.0;
+        }
+        performance.candidates.push(more);
+    }
+    let drawing = decode_performance(&performance);
+    let words: Vec<&str> = texts(&drawing).map(|text| text.words.as_str()).collect();
+    for named in ["tp2 (2 GPUs)", "tp4 (4 GPUs)", "more39 (8 GPUs)", "30 others"] {
+        assert!(words.contains(&named), "{named} in {words:?}");
+    }
+    assert!(!words.contains(&"more0 (8 GPUs)"), "{words:?}");
+}
+
+#[test]
+fn mixed_mappings_are_a_kind_of_their_own() {
+    let mut performance = prefill_sample();
+    performance.candidates[1].mapping = "tp2×dp4/moe-tp1×ep8".to_owned();
+    let drawing = prefill_performance(&performance);
+    assert!(texts(&drawing).any(|text| text.words == "mixed"));
+}

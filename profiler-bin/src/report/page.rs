@@ -167,7 +167,8 @@ fn percent(share: f64) -> String {
         format!("{size:.0}")
     };
     let sign = if share < 0.0 { '−' } else { '+' };
-    format!("{sign}{words} %")
+    // A number and its sign stay on one line.
+    format!("{sign}{words}\u{a0}%")
 }
 
 #[cfg(test)]
@@ -177,6 +178,16 @@ mod tests {
     #[test]
     fn shares_are_signed_and_as_precise_as_they_are_small() {
         let words = [0.25, -0.25, 0.0, 0.0004, -0.031, 0.0999].map(percent);
-        assert_eq!(words, ["+25 %", "−25 %", "same", "same", "−3.1 %", "+10 %"]);
+        assert_eq!(
+            words,
+            [
+                "+25\u{a0}%",
+                "−25\u{a0}%",
+                "same",
+                "same",
+                "−3.1\u{a0}%",
+                "+10\u{a0}%"
+            ]
+        );
     }
 }
