@@ -2,6 +2,8 @@
 //!
 //! A line leaves out what all pods share, which `deployments_of_every_engine` shows in full.
 
+mod overridden;
+
 use std::fmt::Write as _;
 
 use dgdr_perf_model::Backend;
