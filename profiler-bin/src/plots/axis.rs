@@ -221,8 +221,11 @@ pub(crate) fn short(value: f64) -> String {
         0
     } else if value.abs() >= 10.0 {
         1
-    } else {
+    } else if value.abs() >= 1.0 || value.abs() < 1e-6 {
         2
+    } else {
+        // The zeros behind the point, then three digits.
+        usize::try_from(dgdr_units::floor_count(-value.abs().log10())).unwrap_or(0) + 3
     };
     let text = grouped(value, decimals);
     if text.contains('.') {

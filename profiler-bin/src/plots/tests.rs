@@ -449,7 +449,7 @@ fn what_misses_the_sla_is_hollow_and_pick_and_runner_up_are_named() {
     let cost = cost_sla(&fronts_sample());
     let words: Vec<&str> = texts(&cost).map(|text| text.words.as_str()).collect();
     assert!(
-        words.contains(&"picked: trtllm TP2, batch 56: 0.44 GPU hours"),
+        words.contains(&"picked: trtllm TP2, batch 56: 0.444 GPU hours"),
         "{words:?}"
     );
 }

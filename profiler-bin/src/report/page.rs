@@ -16,6 +16,7 @@ use dgdr_sweep_planner::Configuration;
 use dgdr_units::Milliseconds;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::artifacts::RECORD_FILE;
 use crate::error::ProfilerError;
 use crate::pipeline::price::GpuPrice;
 use crate::plots::axis::{count, short};
@@ -37,7 +38,7 @@ pub fn page(files: RunFiles<'_>, price: Option<GpuPrice>) -> Result<String, Prof
     let run = Run::read(files)?;
     let Some((engine, pick)) = run.record.winner() else {
         return Err(ProfilerError::RunUnreadable {
-            path: files.directory.to_owned(),
+            path: files.directory.join(RECORD_FILE),
             problem: "it tells of no picked engine".to_owned(),
         });
     };

@@ -86,7 +86,7 @@ fn verdict(subject: &Subject<'_>) -> Markup {
                     p { b { "The " (name) " binds." } " At " (value) " instead of " (exact(change.from)) " the answer would be "
                         (gain) ": " (change.pick.as_deref().unwrap_or("nothing")) "." }
                 } @else if !bounds(subject).is_empty() {
-                    p { b { "No target binds." } " A quarter more room in any of them changes next to nothing." }
+                    p { b { "No target costs throughput." } " A quarter more room in any of them changes next to nothing." }
                 } @else {
                     p { "No latency target was given: the GPUs and the memory of each are all that binds." }
                 }

@@ -8,7 +8,7 @@ use crate::plots::axis::{Axis, Tick};
 
 const WIDTH: f64 = 600.0;
 const HEIGHT: f64 = 380.0;
-const LEFT: f64 = 64.0;
+const LEFT: f64 = 74.0;
 const RIGHT: f64 = WIDTH - 16.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = HEIGHT - 54.0;

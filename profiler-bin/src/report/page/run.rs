@@ -189,9 +189,6 @@ impl<'a> Run<'a> {
         };
         let record: Record = serde_json::from_slice(files.record)
             .map_err(|error| unreadable(RECORD_FILE, error.to_string()))?;
-        if record.winner().is_none() {
-            return Err(unreadable(RECORD_FILE, "it tells of no picked engine".to_owned()));
-        }
         if files.deployment.trim().is_empty() {
             return Err(unreadable(DEPLOYMENT_FILE, "it is empty".to_owned()));
         }
