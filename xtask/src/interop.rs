@@ -70,7 +70,7 @@ struct Check {
 const CHECKS: [Check; 6] = [
     Check {
         name: "readers",
-        meaning: "NumPy and pandas read arrays, curves and fronts",
+        meaning: "NumPy, pandas and upstream's profiler read arrays, curves, fronts and status",
         run: readers::check,
     },
     Check {

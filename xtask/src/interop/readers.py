@@ -2,6 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
+from dynamo.profiler.utils.dgdr_v1beta1_types import ProfilingPhase
+from dynamo.profiler.utils.profiler_status import STATUS_FILE_NAME, ProfilerStatus
 
 PREFILL = ["prefill_isl", "prefill_ttft", "prefill_thpt_per_gpu"]
 DECODE = ["x_kv_usage", "y_context_length", "z_itl", "z_thpt_per_gpu"]
@@ -59,7 +62,21 @@ def fronts(directory):
     return frame
 
 
+def status(directory):
+    """What the container beside the profiler tells the cluster."""
+    text = (directory / STATUS_FILE_NAME).read_text()
+    read = yaml.safe_load(text)
+    need(ProfilerStatus(read["status"]) is ProfilerStatus.SUCCESS, f"the status is {read['status']}")
+    need(ProfilingPhase(read["phase"]) is ProfilingPhase.Done, f"the phase is {read['phase']}")
+    need(isinstance(read["timestamp"], str), "the time is no text")
+    need((directory / read["outputs"]["final_config"]).exists(), "the deployment is not where the status says")
+    # It is read line by line, not as YAML.
+    for name in ("status", "phase", "message"):
+        need(f"\n{name}: {read[name]}\n" in f"\n{text}", f"{name} is not alone on a line")
+
+
 def look(directory):
+    status(directory)
     prefill, decode = npz(directory)
     same(directory, prefill, decode)
     frame = fronts(directory)
