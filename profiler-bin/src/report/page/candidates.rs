@@ -19,7 +19,10 @@ pub(super) fn section(subject: &Subject<'_>) -> Markup {
 fn of_engine(engine: &Engine, subject: &Subject<'_>) -> Markup {
     let ranking = &engine.decision.ranking;
     let chosen = engine.backend == subject.engine.backend;
-    let rows: Vec<&Entry> = [&ranking.agg, &ranking.disagg]
+    // The way of serving that has the best configuration comes first.
+    let mut lists = [&ranking.agg, &ranking.disagg];
+    lists.sort_by_key(|list| list.first().is_none_or(|best| best.lost.is_some()));
+    let rows: Vec<&Entry> = lists
         .into_iter()
         .flat_map(|list| list.iter().take(MOST_ROWS))
         .collect();
