@@ -20,7 +20,7 @@ const NEAR: [Spot; 8] = [
 ];
 
 /// Where there is room beside a crowd of markers.
-const FAR: [Spot; 10] = [
+const FAR: [Spot; 14] = [
     (40.0, -40.0, Anchor::Start),
     (40.0, 50.0, Anchor::Start),
     (-40.0, -40.0, Anchor::End),
@@ -31,6 +31,10 @@ const FAR: [Spot; 10] = [
     (-60.0, -90.0, Anchor::End),
     (90.0, 170.0, Anchor::Start),
     (-90.0, 170.0, Anchor::End),
+    (150.0, -30.0, Anchor::Start),
+    (150.0, 40.0, Anchor::Start),
+    (150.0, 110.0, Anchor::Start),
+    (150.0, -100.0, Anchor::Start),
 ];
 
 /// From this distance on a line joins label and point.
@@ -68,11 +72,13 @@ impl Labels {
         }
     }
 
-    /// Puts a label that must not be left out: near its point, further away with a line to it, or on top of others.
+    /// Puts a label that must not be left out: near its point, further away with a line to it, or over points, but never
+    /// over another label while there is any other place.
     pub(super) fn add_wide(&mut self, frame: &mut Frame, point: [f64; 2], words: &str) {
         let spot = self
             .free(frame, (point, words), &NEAR)
             .or_else(|| self.free(frame, (point, words), &FAR))
+            .or_else(|| self.clear_of_labels(frame, (point, words)))
             .or_else(|| FAR.into_iter().find(|spot| fits(frame, (point, words), *spot)))
             .unwrap_or(FAR[0]);
         if is_far(spot) {
@@ -82,22 +88,29 @@ impl Labels {
         self.put(frame, (point, words), spot);
     }
 
-    fn free(&self, frame: &Frame, (point, words): ([f64; 2], &str), spots: &[Spot]) -> Option<Spot> {
+    fn free(&self, frame: &Frame, label: ([f64; 2], &str), spots: &[Spot]) -> Option<Spot> {
         spots.iter().copied().find(|spot| {
-            let area = frame.plate_area(words, at(frame, point, *spot), spot.2);
-            let crosses = is_far(*spot)
-                && self
-                    .labels
-                    .iter()
-                    .any(|label| crosses(leader(frame, point, *spot), label));
-            fits(frame, (point, words), *spot)
-                && !crosses
-                && !self
-                    .points
-                    .iter()
-                    .chain(&self.labels)
-                    .any(|taken| taken.overlaps(&area))
+            let area = area(frame, label, *spot);
+            fits(frame, label, *spot)
+                && self.misses_labels(frame, label, *spot)
+                && !self.points.iter().any(|taken| taken.overlaps(&area))
         })
+    }
+
+    /// A far place that covers points, but no label.
+    fn clear_of_labels(&self, frame: &Frame, label: ([f64; 2], &str)) -> Option<Spot> {
+        FAR.into_iter()
+            .find(|spot| fits(frame, label, *spot) && self.misses_labels(frame, label, *spot))
+    }
+
+    /// Whether neither a label nor the line to it meets another label.
+    fn misses_labels(&self, frame: &Frame, label: ([f64; 2], &str), spot: Spot) -> bool {
+        let own = area(frame, label, spot);
+        let line = is_far(spot).then(|| leader(frame, label.0, spot));
+        !self
+            .labels
+            .iter()
+            .any(|taken| taken.overlaps(&own) || line.is_some_and(|line| crosses(line, taken)))
     }
 
     fn put(&mut self, frame: &mut Frame, (point, words): ([f64; 2], &str), spot: Spot) {
@@ -114,9 +127,13 @@ fn at(frame: &Frame, [x, y]: [f64; 2], (dx, dy, _): Spot) -> Place {
     }
 }
 
+fn area(frame: &Frame, (point, words): ([f64; 2], &str), spot: Spot) -> Area {
+    frame.plate_area(words, at(frame, point, spot), spot.2)
+}
+
 /// Whether a label stays within the plot.
-fn fits(frame: &Frame, (point, words): ([f64; 2], &str), spot: Spot) -> bool {
-    let area = frame.plate_area(words, at(frame, point, spot), spot.2);
+fn fits(frame: &Frame, label: ([f64; 2], &str), spot: Spot) -> bool {
+    let area = area(frame, label, spot);
     area.left >= frame.area.left
         && area.right <= frame.area.right
         && area.top >= frame.area.top
