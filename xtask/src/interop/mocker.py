@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -117,12 +118,12 @@ class Deployment:
                 process.kill()
                 process.wait()
 
-    def ask(self, isl, salt):
+    def ask(self, isl, salt, osl=TOKENS):
         """Times of the tokens of one request, milliseconds after it was sent; a new connection each time, since delayed
         acknowledgements on an older one hold back the first tokens."""
         words = " ".join(f"w{2 + (salt * 7919 + index * 31) % (WORDS - 2)}" for index in range(isl))
         body = json.dumps({
-            "model": NAME, "messages": [{"role": "user", "content": words}], "max_tokens": TOKENS, "min_tokens": TOKENS,
+            "model": NAME, "messages": [{"role": "user", "content": words}], "max_tokens": osl, "min_tokens": osl,
             "ignore_eos": True, "stream": True, "stream_options": {"include_usage": True},
         }).encode()
         head = (
@@ -146,7 +147,7 @@ class Deployment:
                     usage = event.get("usage") or usage
                     if any(choice["delta"].get("content") for choice in event.get("choices", [])):
                         times.append(now)
-        need(len(times) == TOKENS, f"{len(times)} tokens arrived instead of {TOKENS}")
+        need(len(times) == osl, f"{len(times)} tokens arrived instead of {osl}")
         need(usage is None or usage["prompt_tokens"] == isl, f"the prompt has {usage} instead of {isl} tokens")
         return times
 
@@ -157,6 +158,16 @@ def median_latencies(deployment, isl):
     ttft = float(np.median([times[0] for times in measured]))
     itl = float(np.median([(times[-1] - times[0]) / (TOKENS - 1) for times in measured]))
     return ttft, itl
+
+
+def loaded_latency(deployment):
+    """Time between tokens of requests that are all answered at once."""
+    load = question["load"]
+    osl = load["osl"]
+    with ThreadPoolExecutor(load["requests"]) as clients:
+        answers = list(clients.map(lambda salt: deployment.ask(load["isl"], 100 + salt, osl), range(load["requests"])))
+    first, last = osl // 3, osl - 20
+    return float(np.median([(times[last] - times[first]) / (last - first) for times in answers]))
 
 
 def judge(run, measured, what, expected_ttft):
@@ -233,7 +244,13 @@ def parse(lines):
 def serve(run, name, lines, what, expected_ttft):
     with Deployment(HERE / name, lines) as deployment:
         measured = median_latencies(deployment, run["isl"])
-    return judge(run, measured, what, expected_ttft)
+        # What a folder's curves became on their way, the planner's check tells.
+        loaded = loaded_latency(deployment) if run["mocked"] else None
+    text = judge(run, measured, what, expected_ttft)
+    if loaded is not None:
+        text += f", {loaded:.2f} for {run['loaded_itl_ms']:.2f} under load"
+        need(abs(loaded / run["loaded_itl_ms"] - 1) <= question["loaded_bound"], text)
+    return text
 
 
 def folder_lines(run, data):

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::planner::places;
+use super::planner::{itl_of, places};
 use super::script::{self, Finding, Script};
 use super::{Bench, Run};
 
@@ -11,8 +11,17 @@ use super::{Bench, Run};
 /// A rendered mocker is given our curves as the table that it reads. A folder of results is replaced by straight lines
 /// first, which lose much of a curve that bends: such a mocker is judged by the line.
 const BOUND: f64 = 0.1;
+/// The same under load, where the clients of this machine are in each other's way.
+const LOADED_BOUND: f64 = 0.2;
 /// What frontend, transport and reading of the prompt add to a time to first token, milliseconds at most.
 const OVERHEAD_MS: f64 = 40.0;
+
+/// Requests at once.
+const REQUESTS: u64 = 16;
+/// Prompt of each, tokens: short, so that all have started when the first is well under way.
+const PROMPT: u64 = 512;
+/// Answer of each, tokens. The first third, in which others start, and the end, in which others stop, are left out.
+const ANSWER: u64 = 300;
 
 pub(super) fn check(bench: &Bench) -> anyhow::Result<Vec<Finding>> {
     let runs = bench
@@ -27,7 +36,9 @@ pub(super) fn check(bench: &Bench) -> anyhow::Result<Vec<Finding>> {
     let question = json!({
         "runs": runs,
         "bound": BOUND,
+        "loaded_bound": LOADED_BOUND,
         "overhead_ms": OVERHEAD_MS,
+        "load": {"requests": REQUESTS, "isl": PROMPT, "osl": ANSWER},
     });
     script::ask(&bench.peer, &bench.folder.join("mocker"), script, &question)
 }
@@ -41,5 +52,7 @@ fn described(bench: &Bench, run: &Run) -> anyhow::Result<Value> {
     described["isl"] = json!(places.workload.0);
     described["ttft_ms"] = json!(places.prefill.1);
     described["alone_itl_ms"] = json!(places.alone_itl_ms);
+    let middle = PROMPT + ANSWER * 2 / 3;
+    described["loaded_itl_ms"] = json!(itl_of(bench, run, (REQUESTS, middle))?);
     Ok(described)
 }

@@ -95,34 +95,32 @@ pub(super) fn places(bench: &Bench, run: &Run) -> anyhow::Result<Places> {
             ))
         })
         .collect::<anyhow::Result<_>>()?;
-    let alone = alone(run, context)?;
-    let arguments = [
-        "decode",
-        "--kv-usage",
-        &alone,
-        "--context-length",
-        &context.to_string(),
-        "--extrapolate",
-    ];
-    let alone_itl_ms = query(bench, run, &arguments)?.itl_ms;
     Ok(Places {
-        alone_itl_ms: alone_itl_ms.context("a surface has no time between tokens")?,
+        alone_itl_ms: itl_of(bench, run, (1, context))?,
         prefill: (isl, ttft),
         decode,
         workload: (isl, osl),
     })
 }
 
-/// The share of the cache that one request fills.
-fn alone(run: &Run, context: u64) -> anyhow::Result<String> {
+/// Time between tokens of so many requests of so much context, milliseconds.
+pub(super) fn itl_of(bench: &Bench, run: &Run, (requests, context): (u64, u64)) -> anyhow::Result<f64> {
     #[derive(Deserialize)]
     struct Surface {
         max_kv_tokens: u64,
     }
     let surface: Surface = serde_json::from_str(&run.file("decode_raw_data.json")?)?;
-    let share = serde_json::Number::from_f64(to_real(context) / to_real(surface.max_kv_tokens))
-        .context("a cache of no tokens")?;
-    Ok(share.to_string())
+    let usage = to_real(requests * context) / to_real(surface.max_kv_tokens);
+    let arguments = [
+        "decode",
+        "--kv-usage",
+        &usage.to_string(),
+        "--context-length",
+        &context.to_string(),
+        "--extrapolate",
+    ];
+    let itl = query(bench, run, &arguments)?.itl_ms;
+    itl.context("a surface has no time between tokens")
 }
 
 /// Counts of tokens are far below 2^32.
