@@ -8,10 +8,13 @@ use crate::leave_one_out::LeaveOneOut;
 use crate::prefill::{above_zero, positive};
 use crate::{Axis, Beyond, Bound, BuildError, OutOfRange, QueryError, Reading, Source};
 
+mod across;
+mod expected;
 mod rows;
 mod scattered;
 mod shape;
 
+use expected::ExpectedErrors;
 use shape::{Quantity, Shape, Span, middle_context, region, same_context};
 
 /// One measured decode load.
@@ -50,6 +53,11 @@ pub struct DecodePlace {
 /// each triangle and has no jumps, but nothing makes it rise with KV usage where noisy points do not, and outside the
 /// measured context lengths it continues that of the nearest one.
 ///
+/// # Across context lengths
+/// Values go over in a line along `1 / (context + shift)`, with the shift that predicts left-out rows (or points) best, so
+/// that costs that are linear in requests, saturate or bend upwards are all followed. The weights do not depend on the
+/// values, so a surface between rows that rise with KV usage rises, too.
+///
 /// # Noise
 /// ITL does not fall when more requests run. Where the points of a row do, neighbours are pooled (least squares) until
 /// none does, so that ITL always rises along a row, a limit is crossed once, and the fit follows the load rather than
@@ -69,6 +77,7 @@ pub struct DecodeSurface {
     fitted_ms: Vec<f64>,
     middle_context: f64,
     leave_one_out: LeaveOneOut,
+    expected: ExpectedErrors,
 }
 
 /// A point that the fit passes by, because it contradicts its neighbours.
@@ -130,11 +139,13 @@ impl DecodeSurface {
             points: points.len(),
             rows: points.chunk_by(same_context).count(),
         })?;
+        let leave_one_out = LeaveOneOut::new(shape.errors(&points));
         Ok(Self {
             max_kv_tokens,
             fitted_ms: shape.fitted(),
             middle_context: middle_context(&points),
-            leave_one_out: LeaveOneOut::new(shape.errors(&points)),
+            expected: ExpectedErrors::new(&shape, &leave_one_out),
+            leave_one_out,
             points,
             shape,
         })
@@ -326,7 +337,13 @@ impl DecodeSurface {
     fn reading<T>(&self, value: T, place: DecodePlace, asked: Asked<'_>) -> Reading<T> {
         let expected_error = match asked.source {
             Source::Point => Some(0.0),
-            Source::Smoothed | Source::Interpolated => self.expected_error(&asked.span, place),
+            Source::Smoothed | Source::Interpolated => {
+                let is_short = place.context_length <= self.middle_context;
+                self.expected.at(
+                    region(&asked.span, place.kv_usage.get(), is_short),
+                    asked.span.is_on_row(),
+                )
+            }
             Source::Extrapolated { .. } => None,
         };
         Reading {
@@ -334,18 +351,6 @@ impl DecodeSurface {
             source: asked.source,
             expected_error,
         }
-    }
-
-    /// Errors along and across add up like independent ones.
-    fn expected_error(&self, span: &Span<'_>, place: DecodePlace) -> Option<f64> {
-        let is_short = place.context_length <= self.middle_context;
-        let region = region(span, place.kv_usage.get(), is_short);
-        let squares = self
-            .shape
-            .neighbours(span.is_on_row())
-            .iter()
-            .map(|neighbours| Some(self.leave_one_out.expected(*neighbours, region)?.powi(2)));
-        squares.sum::<Option<f64>>().map(f64::sqrt)
     }
 
     fn check_context(

@@ -29,6 +29,18 @@ pub enum Third {
 }
 
 impl Third {
+    /// From low to high.
+    pub(crate) const ALL: [Self; 3] = [Self::Low, Self::Middle, Self::High];
+
+    /// Its place in [`Self::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Low => 0,
+            Self::Middle => 1,
+            Self::High => 2,
+        }
+    }
+
     /// The third that holds a share of the range; shares outside 0 to 1 belong to the nearest.
     pub(crate) fn of_share(share: f64) -> Self {
         if share * 3.0 < 1.0 {
@@ -205,9 +217,12 @@ impl LeaveOneOut {
 }
 
 /// Root of the mean squared relative error.
-pub(crate) fn rms<'a>(errors: impl Iterator<Item = &'a KnotError>) -> Option<f64> {
-    let (count, sum) = errors.fold((0_u32, 0.0), |(count, sum), error| {
-        (count + 1, sum + error.relative().powi(2))
-    });
+fn rms<'a>(errors: impl Iterator<Item = &'a KnotError>) -> Option<f64> {
+    root_mean(errors.map(|error| error.relative().powi(2)))
+}
+
+/// Root of the mean of squares; `None` without any.
+pub(crate) fn root_mean(squares: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, sum) = squares.fold((0_u32, 0.0), |(count, sum), square| (count + 1, sum + square));
     (count > 0).then(|| (sum / f64::from(count)).sqrt())
 }

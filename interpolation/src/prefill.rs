@@ -45,6 +45,8 @@ pub struct PrefillCurve {
     choice: FitChoice,
     quadratic: Option<Quadratic>,
     leave_one_out: LeaveOneOut,
+    /// Relative error to expect, by the third of the range.
+    expected: [Option<f64>; 3],
 }
 
 /// The longest prompt under a TTFT limit.
@@ -92,13 +94,17 @@ impl PrefillCurve {
             .map(|point| point.throughput_per_gpu.get() * point.ttft.get() / real(point.isl.get()))
             .collect();
         let chosen = fit::choose(&isl, &ttft);
+        let leave_one_out = LeaveOneOut::new(chosen.errors);
+        let expected = Third::ALL
+            .map(|third| leave_one_out.expected(Neighbours::Along(Axis::Isl), Region::Prompts(third)));
         Ok(Self {
             points,
             ttft: chosen.curve,
             share: Pchip::new(isl, share),
             choice: chosen.choice,
             quadratic: chosen.quadratic,
-            leave_one_out: LeaveOneOut::new(chosen.errors),
+            leave_one_out,
+            expected,
         })
     }
 
@@ -228,10 +234,7 @@ impl PrefillCurve {
             Source::Point => Some(0.0),
             Source::Smoothed | Source::Interpolated => {
                 let share = (real(isl.get()) - self.share.low()) / self.share.width();
-                self.leave_one_out.expected(
-                    Neighbours::Along(Axis::Isl),
-                    Region::Prompts(Third::of_share(share)),
-                )
+                self.expected[Third::of_share(share).index()]
             }
             Source::Extrapolated { .. } => None,
         };

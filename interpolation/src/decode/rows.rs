@@ -1,11 +1,55 @@
 //! Rows of one context length, and what lies between two of them.
 
+use super::across::Across;
 use super::shape::{Quantity, occupancy};
+use crate::DecodePoint;
 use crate::cubic::Cubic;
 use crate::isotonic;
-use crate::leave_one_out::KnotError;
 use crate::pchip::{Pchip, without};
-use crate::{Axis, DecodePoint};
+
+/// Rows by rising context length, and how values go over between them.
+#[derive(Debug, Clone)]
+pub(super) struct Rows {
+    pub(super) rows: Vec<Row>,
+    across: Across,
+}
+
+impl Rows {
+    /// Fits rows, at least one; what predicts left-out rows best is how values go over.
+    pub(super) fn new(rows: Vec<Row>) -> Self {
+        let across = Across::best(rows[0].context_length, |across| {
+            root_mean_square(&errors_across(&rows, across))
+        });
+        Self { rows, across }
+    }
+
+    /// The line of a context length; beyond the rows, the continuation of the nearest two.
+    pub(super) fn span(&self, context_length: f64) -> RowSpan<'_> {
+        RowSpan::at(&self.rows, self.across, context_length)
+    }
+
+    /// Each row as its neighbouring rows predict it.
+    pub(super) fn errors_across(&self) -> Vec<Predicted> {
+        errors_across(&self.rows, self.across)
+    }
+}
+
+/// A point as others predict it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Predicted {
+    pub(super) usage: f64,
+    pub(super) context_length: f64,
+    pub(super) measured_ms: f64,
+    pub(super) predicted_ms: f64,
+}
+
+/// Root of the mean squared error in milliseconds; `None` without any.
+pub(super) fn root_mean_square(errors: &[Predicted]) -> Option<f64> {
+    let squares = errors
+        .iter()
+        .map(|error| (error.predicted_ms - error.measured_ms).powi(2));
+    crate::leave_one_out::root_mean(squares)
+}
 
 /// The points of one context length.
 #[derive(Debug, Clone)]
@@ -49,21 +93,19 @@ impl Row {
         self.itl.ys()
     }
 
-    /// ITL of each inner point as the rest of the row predicts it.
-    pub(super) fn errors_along<'a>(
-        &'a self,
-        at: impl Fn(f64) -> KnotError + 'a,
-    ) -> impl Iterator<Item = KnotError> + 'a {
+    /// Each inner point as the rest of the row predicts it.
+    pub(super) fn errors_along(&self) -> impl Iterator<Item = Predicted> + '_ {
         let last = self.len() - 1;
         self.knots()
             .enumerate()
             .filter(move |(index, _)| *index > 0 && *index < last)
             .map(move |(index, (usage, measured_ms))| {
                 let rest = isotonic::rising(&without(&self.measured_ms, index));
-                KnotError {
+                Predicted {
+                    usage,
+                    context_length: self.context_length,
                     measured_ms,
                     predicted_ms: Pchip::new(without(self.itl.xs(), index), rest).at(usage),
-                    ..at(usage)
                 }
             })
     }
@@ -93,16 +135,15 @@ pub(super) struct RowSpan<'a> {
 }
 
 impl<'a> RowSpan<'a> {
-    /// The span of a context length; beyond the rows, the continuation of the nearest two.
-    pub(super) fn at(rows: &'a [Row], context_length: f64) -> Self {
+    fn at(rows: &'a [Row], across: Across, context_length: f64) -> Self {
         let above = rows.partition_point(|row| row.context_length <= context_length);
         let last = rows.len() - 1;
         match above {
             _ if last == 0 => Self::on(&rows[0]),
-            0 => Self::between(&rows[0], &rows[1], context_length),
-            _ if above <= last => Self::between(&rows[above - 1], &rows[above], context_length),
+            0 => Self::between([&rows[0], &rows[1]], across, context_length),
+            _ if above <= last => Self::between([&rows[above - 1], &rows[above]], across, context_length),
             _ if context_length <= rows[last].context_length => Self::on(&rows[last]),
-            _ => Self::between(&rows[last - 1], &rows[last], context_length),
+            _ => Self::between([&rows[last - 1], &rows[last]], across, context_length),
         }
     }
 
@@ -118,20 +159,15 @@ impl<'a> RowSpan<'a> {
 
     /// The span of a context length, seen from two different rows.
     ///
-    /// Values go over by the reciprocal of the context length: at one KV usage the cache that a step reads is the same
-    /// whatever the context, and the number of requests, which the rest of a step depends on, goes with the
-    /// reciprocal. The range goes over by the context length itself: its lower edge is one request, which fills the
+    /// The range of KV usage goes over by the context length itself: its lower edge is one request, which fills the
     /// cache in proportion to it.
-    pub(super) fn between(below: &'a Row, above: &'a Row, context_length: f64) -> Self {
-        let [from, to, at] = [below.context_length, above.context_length, context_length];
-        let whole = to - from;
-        let gone = at - from;
+    fn between([below, above]: [&'a Row; 2], across: Across, context_length: f64) -> Self {
+        let [from, to] = [below.context_length, above.context_length];
         Self {
             below,
             above,
-            // (1/from − 1/at) / (1/from − 1/to), with one division.
-            weight: gone * to / (whole * at),
-            edge_weight: (gone / whole).clamp(0.0, 1.0),
+            weight: across.weight([from, to], context_length),
+            edge_weight: ((context_length - from) / (to - from)).clamp(0.0, 1.0),
         }
     }
 
@@ -225,27 +261,22 @@ impl<'a> RowSpan<'a> {
     }
 }
 
-/// Errors of rows, as their neighbouring rows predict them.
-pub(super) fn errors_across<'a>(
-    rows: &'a [Row],
-    at: impl Fn(&Row, f64) -> KnotError + Copy + 'a,
-) -> impl Iterator<Item = KnotError> + 'a {
-    rows.windows(3).flat_map(move |three| {
-        let row = &three[1];
-        let span = RowSpan::between(&three[0], &three[2], row.context_length);
-        row.knots()
-            .filter(move |(usage, _)| (span.low()..=span.high()).contains(usage))
-            .map(move |(usage, measured_ms)| KnotError {
-                measured_ms,
-                predicted_ms: span.value(Quantity::Itl, usage),
-                ..at(row, usage)
-            })
-    })
-}
-
-/// Where a point lies.
-pub(super) fn place(usage: f64, context_length: f64) -> Vec<(Axis, f64)> {
-    vec![(Axis::KvUsage, usage), (Axis::ContextLength, context_length)]
+/// Each row as its neighbouring rows predict it.
+fn errors_across(rows: &[Row], across: Across) -> Vec<Predicted> {
+    rows.windows(3)
+        .flat_map(|three| {
+            let row = &three[1];
+            let span = RowSpan::between([&three[0], &three[2]], across, row.context_length);
+            row.knots()
+                .filter(move |(usage, _)| (span.low()..=span.high()).contains(usage))
+                .map(move |(usage, measured_ms)| Predicted {
+                    usage,
+                    context_length: row.context_length,
+                    measured_ms,
+                    predicted_ms: span.value(Quantity::Itl, usage),
+                })
+        })
+        .collect()
 }
 
 /// `a` at weight 0, `b` at weight 1.

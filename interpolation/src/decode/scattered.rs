@@ -2,7 +2,8 @@
 
 use spade::{DelaunayTriangulation, Point2, Triangulation as _};
 
-use super::rows::mix;
+use super::across::Across;
+use super::rows::{Predicted, mix, root_mean_square};
 use super::shape::{Quantity, occupancy};
 use crate::DecodePoint;
 use crate::cubic::Cubic;
@@ -10,16 +11,18 @@ use crate::cubic::Cubic;
 /// A Delaunay triangulation, cut into slabs.
 ///
 /// # Shape
-/// The plane of the triangles is KV usage × requests in flight, each as a share of its largest: the cost of a step is
-/// close to linear in the two, and a context length is a straight line through the origin of that plane. So along KV
-/// usage the surface is a polyline with a bend at each edge of a triangle. Between two neighbouring context lengths of
-/// points (a slab) every line crosses the same edges in the same order, so that a question is two binary searches.
+/// The plane of the triangles is KV usage × load, each as a share of its largest. The load is what goes over in a straight
+/// line between context lengths at one KV usage ([`Across`]); without a shift it is the number of requests in flight. A
+/// context length is a straight line through the origin of that plane, so along KV usage the surface is a polyline with
+/// a bend at each edge of a triangle. Between two neighbouring context lengths of points (a slab) every line crosses the
+/// same edges in the same order, so that a question is two binary searches.
 #[derive(Debug, Clone)]
 pub(super) struct Scattered {
     /// In the order of the points: by context length, then by KV usage.
     sites: Vec<Site>,
     /// Distinct context lengths, rising.
     contexts: Vec<f64>,
+    across: Across,
     /// For each two neighbouring contexts, the edges between the triangles, by rising KV usage.
     slabs: Vec<Vec<Edge>>,
 }
@@ -32,33 +35,44 @@ struct Site {
     occupancy: f64,
 }
 
+impl Site {
+    fn of(point: &DecodePoint) -> Self {
+        Self {
+            usage: point.kv_usage.get(),
+            context_length: point.context_length,
+            itl: point.itl.get(),
+            occupancy: occupancy(point),
+        }
+    }
+}
+
 /// An edge of a triangle, by its two sites.
 type Edge = [usize; 2];
 
 impl Scattered {
-    /// Triangles between sorted, distinct points; `None` when there are none, because all lie on a line.
+    /// Triangles between sorted, distinct points; `None` when there are none, because all lie on a line. What predicts
+    /// left-out points best is how values go over between context lengths.
     pub(super) fn new(points: &[DecodePoint]) -> Option<Self> {
-        let sites: Vec<Site> = points
-            .iter()
-            .map(|point| Site {
-                usage: point.kv_usage.get(),
-                context_length: point.context_length,
-                itl: point.itl.get(),
-                occupancy: occupancy(point),
-            })
-            .collect();
-        let edges = triangulate(&sites)?;
-        let mut contexts: Vec<f64> = sites.iter().map(|site| site.context_length).collect();
-        contexts.dedup_by(|a, b| a.total_cmp(b).is_eq());
+        let sites: Vec<Site> = points.iter().map(Site::of).collect();
+        let shortest = sites.first()?.context_length;
+        let across = Across::best(shortest, |across| root_mean_square(&errors(&sites, across)));
+        let edges = triangulate(&sites, across)?;
+        let contexts = contexts(&sites);
         let slabs = contexts
             .windows(2)
-            .map(|ends| slab(&sites, &edges, [ends[0], ends[1]]))
+            .map(|ends| slab(&sites, &edges, (across, [ends[0], ends[1]])))
             .collect();
         Some(Self {
             sites,
             contexts,
+            across,
             slabs,
         })
+    }
+
+    /// Each point as the others predict it, where they lie all around it.
+    pub(super) fn errors(&self) -> Vec<Predicted> {
+        errors(&self.sites, self.across)
     }
 
     /// The line of a context length; beyond the points, that of the nearest context length.
@@ -71,16 +85,9 @@ impl Scattered {
         ScatteredSpan {
             sites: &self.sites,
             edges: &self.slabs[above.saturating_sub(1).min(last - 1)],
+            across: self.across,
             context_length,
         }
-    }
-
-    /// The line of a context length among those of the points.
-    pub(super) fn inside(&self, context_length: f64) -> Option<ScatteredSpan<'_>> {
-        let last = self.contexts.len() - 1;
-        (self.contexts[0]..=self.contexts[last])
-            .contains(&context_length)
-            .then(|| self.span(context_length))
     }
 
     /// ITL (ms) of each point as the fit has it.
@@ -89,9 +96,45 @@ impl Scattered {
     }
 }
 
+/// Distinct context lengths of sorted sites.
+fn contexts(sites: &[Site]) -> Vec<f64> {
+    let mut contexts: Vec<f64> = sites.iter().map(|site| site.context_length).collect();
+    contexts.dedup_by(|a, b| a.total_cmp(b).is_eq());
+    contexts
+}
+
+/// Each site as the others predict it, where they lie all around it.
+fn errors(sites: &[Site], across: Across) -> Vec<Predicted> {
+    (0..sites.len())
+        .filter_map(|index| {
+            let left_out = sites[index];
+            let rest = [&sites[..index], &sites[index + 1..]].concat();
+            let edges = triangulate(&rest, across)?;
+            let contexts = contexts(&rest);
+            let above = contexts.partition_point(|context| *context <= left_out.context_length);
+            let ends = [*contexts.get(above.checked_sub(1)?)?, *contexts.get(above)?];
+            let slab = slab(&rest, &edges, (across, ends));
+            let span = ScatteredSpan {
+                sites: &rest,
+                edges: &slab,
+                across,
+                context_length: left_out.context_length,
+            };
+            (span.low()..=span.high())
+                .contains(&left_out.usage)
+                .then(|| Predicted {
+                    usage: left_out.usage,
+                    context_length: left_out.context_length,
+                    measured_ms: left_out.itl,
+                    predicted_ms: span.value(Quantity::Itl, left_out.usage),
+                })
+        })
+        .collect()
+}
+
 /// All edges of the triangles between sites; `None` without a triangle.
-fn triangulate(sites: &[Site]) -> Option<Vec<Edge>> {
-    let load = |site: &Site| site.usage / site.context_length;
+fn triangulate(sites: &[Site], across: Across) -> Option<Vec<Edge>> {
+    let load = |site: &Site| across.load(site.usage, site.context_length);
     let full = sites.iter().map(|site| site.usage).fold(0.0, f64::max);
     let busy = sites.iter().map(load).fold(0.0, f64::max);
     let mut triangles: DelaunayTriangulation<Point2<f64>> = DelaunayTriangulation::new();
@@ -113,7 +156,7 @@ fn triangulate(sites: &[Site]) -> Option<Vec<Edge>> {
 }
 
 /// The edges that every context length between two neighbouring ones crosses.
-fn slab(sites: &[Site], edges: &[Edge], [from, to]: [f64; 2]) -> Vec<Edge> {
+fn slab(sites: &[Site], edges: &[Edge], (across, [from, to]): (Across, [f64; 2])) -> Vec<Edge> {
     let mut crossed: Vec<Edge> = edges
         .iter()
         .copied()
@@ -124,7 +167,7 @@ fn slab(sites: &[Site], edges: &[Edge], [from, to]: [f64; 2]) -> Vec<Edge> {
         .collect();
     let middle = f64::midpoint(from, to);
     crossed.sort_by(|a, b| {
-        let [a, b] = [a, b].map(|edge| Crossing::of(edge.map(|site| &sites[site]), middle).usage);
+        let [a, b] = [a, b].map(|edge| Crossing::of(edge.map(|site| &sites[site]), across, middle).usage);
         a.total_cmp(&b)
     });
     crossed
@@ -140,10 +183,10 @@ struct Crossing {
 
 impl Crossing {
     /// The crossing of an edge whose ends lie on different sides of the context length (or one of them on it).
-    fn of([a, b]: [&Site; 2], context_length: f64) -> Self {
-        // How far each end lies beside the line, along the axis of requests; zero on the line.
+    fn of([a, b]: [&Site; 2], across: Across, context_length: f64) -> Self {
+        // How far each end lies beside the line, along the axis of the load; zero on the line.
         let [beside_a, beside_b] =
-            [a, b].map(|site| site.usage * (context_length / site.context_length - 1.0));
+            [a, b].map(|site| site.usage * (across.ratio(context_length, site.context_length) - 1.0));
         let weight = beside_a / (beside_a - beside_b);
         Self {
             usage: mix(a.usage, b.usage, weight),
@@ -165,6 +208,7 @@ impl Crossing {
 pub(super) struct ScatteredSpan<'a> {
     sites: &'a [Site],
     edges: &'a [Edge],
+    across: Across,
     context_length: f64,
 }
 
@@ -225,6 +269,10 @@ impl ScatteredSpan<'_> {
     }
 
     fn cross(&self, edge: Edge) -> Crossing {
-        Crossing::of(edge.map(|site| &self.sites[site]), self.context_length)
+        Crossing::of(
+            edge.map(|site| &self.sites[site]),
+            self.across,
+            self.context_length,
+        )
     }
 }

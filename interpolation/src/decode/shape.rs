@@ -1,6 +1,6 @@
 //! What the points of a surface form: rows, or a scatter.
 
-use super::rows::{Row, RowSpan, errors_across, place};
+use super::rows::{Predicted, Row, RowSpan, Rows};
 use super::scattered::{Scattered, ScatteredSpan};
 use crate::cubic::Cubic;
 use crate::leave_one_out::KnotError;
@@ -28,7 +28,7 @@ pub(super) fn occupancy(point: &DecodePoint) -> f64 {
 #[derive(Debug, Clone)]
 pub(super) enum Shape {
     /// In rows of one context length each, by rising context length.
-    Rows(Vec<Row>),
+    Rows(Rows),
     /// Here and there.
     Scattered(Scattered),
 }
@@ -40,11 +40,11 @@ impl Shape {
         let rows = || points.chunk_by(same_context);
         let in_rows: usize = rows().map(<[DecodePoint]>::len).filter(|len| *len > 1).sum();
         if in_rows > 0 && in_rows * 2 >= points.len() {
-            return Some(Self::Rows(rows().map(Row::new).collect()));
+            return Some(Self::Rows(Rows::new(rows().map(Row::new).collect())));
         }
         let scattered = Scattered::new(points).map(Self::Scattered);
         match scattered {
-            None if in_rows > 0 => Some(Self::Rows(rows().map(Row::new).collect())),
+            None if in_rows > 0 => Some(Self::Rows(Rows::new(rows().map(Row::new).collect()))),
             other => other,
         }
     }
@@ -52,7 +52,7 @@ impl Shape {
     /// The line of a context length through the surface.
     pub(super) fn span(&self, context_length: f64) -> Span<'_> {
         match self {
-            Self::Rows(rows) => Span::Rows(RowSpan::at(rows, context_length)),
+            Self::Rows(rows) => Span::Rows(rows.span(context_length)),
             Self::Scattered(scattered) => Span::Scattered(scattered.span(context_length)),
         }
     }
@@ -60,7 +60,7 @@ impl Shape {
     /// ITL (ms) of each point as the fit has it, in the order of the points.
     pub(super) fn fitted(&self) -> Vec<f64> {
         match self {
-            Self::Rows(rows) => rows.iter().flat_map(Row::fitted).copied().collect(),
+            Self::Rows(rows) => rows.rows.iter().flat_map(Row::fitted).copied().collect(),
             Self::Scattered(scattered) => scattered.fitted().collect(),
         }
     }
@@ -80,38 +80,39 @@ impl Shape {
     /// Each point as the others predict it, where they lie on both sides of it.
     pub(super) fn errors(&self, points: &[DecodePoint]) -> Vec<KnotError> {
         let middle = middle_context(points);
-        let blank = |neighbours, usage: f64, context_length: f64| KnotError {
-            neighbours,
-            region: region(&self.span(context_length), usage, context_length <= middle),
-            at: place(usage, context_length),
-            measured_ms: 0.0,
-            predicted_ms: 0.0,
+        let knot = |neighbours, predicted: Predicted| {
+            let Predicted {
+                usage,
+                context_length,
+                measured_ms,
+                predicted_ms,
+            } = predicted;
+            let (third, half) = region(&self.span(context_length), usage, context_length <= middle);
+            KnotError {
+                neighbours,
+                region: Region::Loads {
+                    usage: third,
+                    context: half,
+                },
+                at: vec![(Axis::KvUsage, usage), (Axis::ContextLength, context_length)],
+                measured_ms,
+                predicted_ms,
+            }
         };
+        let of = |neighbours| move |predicted| knot(neighbours, predicted);
         match self {
             Self::Rows(rows) => {
-                let along = rows.iter().flat_map(|row| {
-                    row.errors_along(move |usage| {
-                        blank(Neighbours::Along(Axis::KvUsage), usage, row.context_length)
-                    })
-                });
-                let across = errors_across(rows, |row, usage| {
-                    blank(Neighbours::Along(Axis::ContextLength), usage, row.context_length)
-                });
-                along.chain(across).collect()
+                let along = rows.rows.iter().flat_map(Row::errors_along);
+                let across = rows.errors_across();
+                along
+                    .map(of(Neighbours::Along(Axis::KvUsage)))
+                    .chain(across.into_iter().map(of(Neighbours::Along(Axis::ContextLength))))
+                    .collect()
             }
-            Self::Scattered(_) => (0..points.len())
-                .filter_map(|index| {
-                    let left_out = points[index];
-                    let rest = [&points[..index], &points[index + 1..]].concat();
-                    let span_of = Scattered::new(&rest)?;
-                    let span = span_of.inside(left_out.context_length)?;
-                    let usage = left_out.kv_usage.get();
-                    (span.low()..=span.high()).contains(&usage).then(|| KnotError {
-                        measured_ms: left_out.itl.get(),
-                        predicted_ms: span.value(Quantity::Itl, usage),
-                        ..blank(Neighbours::Around, usage, left_out.context_length)
-                    })
-                })
+            Self::Scattered(scattered) => scattered
+                .errors()
+                .into_iter()
+                .map(of(Neighbours::Around))
                 .collect(),
         }
     }
@@ -129,17 +130,17 @@ pub(super) fn middle_context(points: &[DecodePoint]) -> f64 {
 }
 
 /// In which part of the surface a place lies.
-pub(super) fn region(span: &Span<'_>, usage: f64, is_short: bool) -> Region {
-    let width = span.high() - span.low();
-    let share = if width > 0.0 {
-        (usage - span.low()) / width
+pub(super) fn region(span: &Span<'_>, usage: f64, is_short: bool) -> (Third, Half) {
+    let (low, high) = (span.low(), span.high());
+    let share = if high > low {
+        (usage - low) / (high - low)
     } else {
         0.0
     };
-    Region::Loads {
-        usage: Third::of_share(share),
-        context: if is_short { Half::Short } else { Half::Long },
-    }
+    (
+        Third::of_share(share),
+        if is_short { Half::Short } else { Half::Long },
+    )
 }
 
 /// The line of one context length through a surface.

@@ -127,7 +127,7 @@ mod tests {
     use dgdr_units::Tokens;
     use zip::ZipArchive;
 
-    use super::{context_axis, prefill_axis, usage_axis, write_mocker};
+    use super::{OutOfRange, context_axis, prefill_axis, usage_axis, write_mocker};
     use crate::format::Columns as _;
     use crate::npz;
 
@@ -149,7 +149,12 @@ mod tests {
                 .position(|isl| isl.to_bits() == dgdr_units::real(point.isl.get()).to_bits());
             assert_eq!(
                 ttft[index.unwrap()].to_bits(),
-                point.ttft.get().to_bits(),
+                curve
+                    .ttft(point.isl, OutOfRange::Refuse)
+                    .unwrap()
+                    .value
+                    .get()
+                    .to_bits(),
                 "{:?}",
                 point.isl
             );

@@ -8,24 +8,28 @@ use crate::{Axis, BuildError, LeaveOneOut, OutOfRange};
 const PREFILL: &[u8] = include_bytes!("../../tests/h200_tp1/prefill_raw_data.npz");
 const DECODE: &[u8] = include_bytes!("../../tests/h200_tp1/decode_raw_data.npz");
 
-/// TTFT between the points as `scipy.interpolate.PchipInterpolator` 1.17.1 gives it on the same file.
+/// The points scatter by 5 %, so a parabola predicts them better; TTFT as `numpy.polyfit` 2.4.6 gives it on the same file.
 #[test]
 fn reads_a_curve_that_upstream_wrote() {
     let curve = read_prefill(PREFILL).expect("upstream's file");
     assert_eq!(curve.points().len(), 17);
+    assert_eq!(
+        curve.fit().to_string(),
+        "quadratic: predicts left-out points better (6.29 ms instead of 8.05 ms)"
+    );
     let oracle = [
-        (101, 19.547_542_776_837_496),
-        (500, 27.966_700_932_214_266),
-        (1600, 44.216_042_465_058_46),
-        (2999, 60.799_955_660_375_93),
-        (4167, 87.322_030_838_047_2),
-        (9000, 188.016_347_757_112_2),
-        (12_345, 263.574_828_064_941_36),
-        (16_371, 375.471_086_523_560_1),
+        (101, 18.039_246_856),
+        (500, 24.198_392_940),
+        (1600, 41.872_680_088),
+        (2999, 65.823_014_668),
+        (4167, 87.080_981_921),
+        (9000, 187.253_263_664),
+        (12_345, 268.100_771_268),
+        (16_371, 377.901_231_967),
     ];
     for (isl, ttft) in oracle {
         let reading = curve.ttft(Tokens::new(isl), OutOfRange::Refuse).expect("inside");
-        assert_relative_eq!(reading.value.get(), ttft, max_relative = 1e-12);
+        assert_relative_eq!(reading.value.get(), ttft, max_relative = 1e-9);
     }
     let longest = curve
         .max_isl(Milliseconds::new(200.0).expect("a duration"))
@@ -62,7 +66,7 @@ fn rms_along(errors: &LeaveOneOut, axis: Axis) -> f64 {
 fn the_error_between_the_points_of_a_real_sweep_is_small() {
     let prefill = read_prefill(PREFILL).expect("upstream's file");
     let prefill = prefill.leave_one_out();
-    assert!(rms_along(prefill, Axis::Isl) < 0.05, "{prefill:?}");
+    assert!(rms_along(prefill, Axis::Isl) < 0.06, "{prefill:?}");
     let decode = read_decode(DECODE).expect("upstream's file");
     let decode = decode.leave_one_out();
     assert!(rms_along(decode, Axis::KvUsage) < 0.06, "{:?}", decode.worst());

@@ -321,11 +321,19 @@ pub struct ReportArgs {
 /// A question to the interpolation data.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Question {
-    /// TTFT and throughput of the prefill engine at an input length.
+    /// TTFT and throughput of the prefill engine at an input length, or the longest prompt under a TTFT.
     Prefill {
         /// Input length, tokens.
-        #[arg(long, value_name = "TOKENS")]
-        isl: u32,
+        #[arg(
+            long,
+            value_name = "TOKENS",
+            required_unless_present = "max_ttft",
+            conflicts_with = "max_ttft"
+        )]
+        isl: Option<u32>,
+        /// Largest allowed time to first token, ms.
+        #[arg(long, value_name = "MS")]
+        max_ttft: Option<f64>,
     },
     /// ITL and throughput of the decode engine, or how full the KV cache may be under an ITL.
     Decode {
@@ -343,5 +351,20 @@ pub enum Question {
         /// Context length (input plus generated so far), tokens.
         #[arg(long, value_name = "TOKENS")]
         context_length: u32,
+    },
+    /// The best throughput per GPU of prefill and decode engines together under an SLA.
+    Best {
+        /// Input length, tokens.
+        #[arg(long, value_name = "TOKENS")]
+        isl: u32,
+        /// Output length, tokens.
+        #[arg(long, value_name = "TOKENS")]
+        osl: u32,
+        /// Largest allowed time to first token, ms.
+        #[arg(long, value_name = "MS")]
+        ttft: f64,
+        /// Largest allowed inter-token latency, ms.
+        #[arg(long, value_name = "MS")]
+        itl: f64,
     },
 }

@@ -1,0 +1,237 @@
+//! Our curves beside scipy's, on the same points: errors at held-out places, and time per query.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::Instant;
+
+use dgdr_interpolation::{DecodePlace, DecodeSurface, OutOfRange, PrefillCurve};
+use dgdr_units::{Fraction, Tokens, floor_count, real};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Bench;
+use super::script::{self, Finding, Script};
+
+mod sample;
+
+use sample::{Fold, Sample};
+
+/// Queries of a timing.
+const QUERIES: u32 = 100_000;
+/// So many times faster than scipy a query has to be.
+const TIMES_FASTER: f64 = 10.0;
+/// Cache of the decode samples, tokens; it only says what KV usage means.
+const KV_TOKENS: u64 = 945_029;
+
+/// What scipy answers.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    /// For each sample, what each method says at each asked place; nothing outside its hull.
+    samples: Vec<BTreeMap<String, Vec<Option<f64>>>>,
+    /// What a query takes.
+    nanoseconds: BTreeMap<String, f64>,
+}
+
+/// Points and queries of the timing.
+#[derive(Debug, Serialize)]
+struct Speed {
+    prefill: Vec<Vec<f64>>,
+    isl: Vec<f64>,
+    decode: Vec<Vec<f64>>,
+    places: Vec<[f64; 2]>,
+}
+
+/// Asks both, and compares.
+pub(super) fn check(bench: &Bench) -> anyhow::Result<Vec<Finding>> {
+    let samples = sample::all()?;
+    let speed = speed(&samples)?;
+    let script = Script {
+        name: "curves",
+        text: include_str!("curves.py"),
+    };
+    let question = json!({ "samples": samples, "speed": speed });
+    let answer: Answer = script::ask(&bench.peer, &bench.folder, script, &question)?;
+    let mut findings = Vec::new();
+    for (sample, theirs) in samples.iter().zip(&answer.samples) {
+        let ours = predict(sample)?;
+        findings.push(compare(sample, &ours, theirs));
+    }
+    findings.extend(race(&speed, &answer.nanoseconds)?);
+    Ok(findings)
+}
+
+/// What ours says at each asked place; nothing outside its range.
+fn predict(sample: &Sample) -> anyhow::Result<Vec<Option<f64>>> {
+    let mut all = Vec::new();
+    for fold in &sample.folds {
+        if sample.is_prefill {
+            let curve = PrefillCurve::new(sample::prefill_points(fold)?)?;
+            all.extend(fold.asked.iter().map(|asked| {
+                let isl = Tokens::new(floor_count(asked[0]));
+                Some(curve.ttft(isl, OutOfRange::Refuse).ok()?.value.get())
+            }));
+        } else {
+            let surface = surface(fold)?;
+            for asked in &fold.asked {
+                let place = place([asked[0], asked[1]])?;
+                all.push(
+                    surface
+                        .itl(place, OutOfRange::Refuse)
+                        .ok()
+                        .map(|read| read.value.get()),
+                );
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn surface(fold: &Fold) -> anyhow::Result<DecodeSurface> {
+    Ok(DecodeSurface::new(
+        Tokens::new(KV_TOKENS),
+        sample::decode_points(fold)?,
+    )?)
+}
+
+fn place([usage, context_length]: [f64; 2]) -> anyhow::Result<DecodePlace> {
+    Ok(DecodePlace {
+        kv_usage: Fraction::new(usage)?,
+        context_length,
+    })
+}
+
+/// Errors where all answer, and how many places each answers at all.
+fn compare(sample: &Sample, ours: &[Option<f64>], theirs: &BTreeMap<String, Vec<Option<f64>>>) -> Finding {
+    /// Equal but for rounding counts as equal.
+    const ROUNDING: f64 = 1e-9;
+    let truth: Vec<f64> = sample
+        .folds
+        .iter()
+        .flat_map(|fold| &fold.asked)
+        .filter_map(|asked| asked.last().copied())
+        .collect();
+    let common: Vec<usize> = (0..truth.len())
+        .filter(|index| ours[*index].is_some() && theirs.values().all(|values| values[*index].is_some()))
+        .collect();
+    let rmse = |values: &[Option<f64>]| {
+        let sum: f64 = common
+            .iter()
+            .filter_map(|index| Some((values[*index]? - truth[*index]).powi(2)))
+            .sum();
+        (sum / real(count(common.len()).max(1))).sqrt()
+    };
+    let answered = |values: &[Option<f64>]| values.iter().flatten().count();
+    let our_error = rmse(ours);
+    let is_no_worse = |error: f64| our_error <= error * (1.0 + ROUNDING) + ROUNDING;
+    let mut passed = !common.is_empty();
+    let mut methods = Vec::new();
+    for (method, values) in theirs {
+        let error = rmse(values);
+        passed &= is_no_worse(error);
+        methods.push(format!("{method} {error:.3}, answers {}", answered(values)));
+    }
+    let detail = format!(
+        "RMSE {our_error:.3} ms at {} places, answers {}; {}",
+        common.len(),
+        answered(ours),
+        methods.join("; ")
+    );
+    Finding {
+        subject: sample.name.clone(),
+        passed,
+        detail,
+    }
+}
+
+/// The same points and queries for both.
+fn speed(samples: &[Sample]) -> anyhow::Result<Speed> {
+    let points = |is_prefill: bool| {
+        let sample = samples.iter().find(|sample| sample.is_prefill == is_prefill);
+        let fold = sample.and_then(|sample| sample.folds.first());
+        fold.map(|fold| fold.known.clone())
+            .ok_or_else(|| anyhow::anyhow!("there is no sample to time"))
+    };
+    let share = |index: u32, step: u32| f64::from(index * step % QUERIES) / f64::from(QUERIES);
+    let decode = points(false)?;
+    let shape = DecodeSurface::new(
+        Tokens::new(KV_TOKENS),
+        sample::decode_points(&Fold {
+            known: decode.clone(),
+            asked: Vec::new(),
+        })?,
+    )?;
+    let (shortest, longest) = shape.context_range().into_inner();
+    let places = (0..QUERIES)
+        .map(|index| {
+            let context = shortest + share(index, 7919) * (longest - shortest);
+            let (low, high) = shape.usage_range(context).into_inner();
+            [low + share(index, 6007) * (high - low), context]
+        })
+        .collect();
+    Ok(Speed {
+        prefill: points(true)?,
+        isl: (0..QUERIES)
+            .map(|index| (200.0 + 16_000.0 * share(index, 7919)).floor())
+            .collect(),
+        decode,
+        places,
+    })
+}
+
+/// Time per query, beside each of scipy's ways.
+fn race(speed: &Speed, theirs: &BTreeMap<String, f64>) -> anyhow::Result<Vec<Finding>> {
+    let fold = |known: &[Vec<f64>]| Fold {
+        known: known.to_vec(),
+        asked: Vec::new(),
+    };
+    let curve = PrefillCurve::new(sample::prefill_points(&fold(&speed.prefill))?)?;
+    let lengths: Vec<Tokens> = speed
+        .isl
+        .iter()
+        .map(|isl| Tokens::new(floor_count(*isl)))
+        .collect();
+    let prefill = nanoseconds(&lengths, |isl| {
+        black_box(curve.ttft(*isl, OutOfRange::Refuse)).is_ok()
+    });
+    let surface = surface(&fold(&speed.decode))?;
+    let places = speed
+        .places
+        .iter()
+        .map(|at| place(*at))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let decode = nanoseconds(&places, |place| {
+        black_box(surface.itl(*place, OutOfRange::Refuse)).is_ok()
+    });
+    Ok(theirs
+        .iter()
+        .map(|(name, scipy)| {
+            let ours = if name.starts_with("Pchip") {
+                prefill
+            } else {
+                decode
+            };
+            let times = scipy / ours;
+            Finding {
+                subject: format!("time per query: {name}"),
+                passed: times >= TIMES_FASTER,
+                detail: format!("ours {ours:.1} ns, scipy {scipy:.1} ns: {times:.1} times faster"),
+            }
+        })
+        .collect())
+}
+
+/// Per query, the best of five rounds.
+fn nanoseconds<T>(queries: &[T], ask: impl Fn(&T) -> bool) -> f64 {
+    (0..5)
+        .map(|_| {
+            let start = Instant::now();
+            let answered = queries.iter().filter(|query| ask(query)).count();
+            black_box(answered);
+            start.elapsed().as_secs_f64() * 1e9 / real(count(queries.len()).max(1))
+        })
+        .fold(f64::INFINITY, f64::min)
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
