@@ -101,6 +101,7 @@ pub(crate) struct Polynomial {
 impl Polynomial {
     /// Value at `x` inside the segment, exact at its start. Rounding may leave the bounds by the last digit; the law is
     /// kept exactly.
+    #[inline]
     pub(crate) fn at(&self, x: f64) -> f64 {
         let u = (x - self.start) * self.per_width;
         let [cubic, square, linear, constant] = self.coefficients;

@@ -2,6 +2,9 @@
 
 use crate::cubic::{Cubic, Polynomial};
 
+/// So few knots are counted rather than searched: counting needs no branch that could be guessed wrong.
+const COUNTED_KNOTS: usize = 32;
+
 /// A piecewise cubic Hermite interpolant with Fritsch–Butland slopes.
 ///
 /// Between two knots it stays between their values, and it is monotone there; so it is monotone wherever the data are.
@@ -59,21 +62,25 @@ impl Pchip {
     }
 
     /// First position.
+    #[inline]
     pub(crate) fn low(&self) -> f64 {
         self.xs[0]
     }
 
     /// Last position.
+    #[inline]
     pub(crate) fn high(&self) -> f64 {
         self.xs[self.xs.len() - 1]
     }
 
     /// Last position minus the first, zero for one knot.
+    #[inline]
     pub(crate) fn width(&self) -> f64 {
         self.high() - self.low()
     }
 
     /// Value at `x`; outside the knots the edge goes on in a straight line.
+    #[inline]
     pub(crate) fn at(&self, x: f64) -> f64 {
         let last = self.xs.len() - 1;
         if x <= self.xs[0] {
@@ -117,8 +124,14 @@ impl Pchip {
     }
 
     /// Index of the cell that holds `x`, which lies strictly inside the knots.
+    #[inline]
     fn cell_of(&self, x: f64) -> usize {
-        self.xs.partition_point(|knot| *knot <= x) - 1
+        let behind = if self.xs.len() <= COUNTED_KNOTS {
+            self.xs.iter().filter(|knot| **knot <= x).count()
+        } else {
+            self.xs.partition_point(|knot| *knot <= x)
+        };
+        behind - 1
     }
 }
 

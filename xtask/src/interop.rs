@@ -76,7 +76,7 @@ const CHECKS: [Check; 7] = [
     },
     Check {
         name: "curves",
-        meaning: "our curves miss held-out places by no more than scipy's, and answer ten times faster",
+        meaning: "our curves miss held-out places by no more than scipy's, and answer ten times faster than its calls",
         run: curves::check,
     },
     Check {

@@ -32,6 +32,7 @@ impl Across {
     }
 
     /// How far a context length has gone on the way: 0 at the first end, 1 at the second.
+    #[inline]
     pub(super) fn weight(self, [from, to]: [f64; 2], context_length: f64) -> f64 {
         // (1/from − 1/at) / (1/from − 1/to) of the shifted lengths, with one division.
         let shifted = (context_length + self.shift).max(f64::MIN_POSITIVE);

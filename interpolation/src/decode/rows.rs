@@ -11,6 +11,7 @@ use crate::pchip::{Pchip, without};
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
     pub(super) rows: Vec<Row>,
+    contexts: Vec<f64>,
     across: Across,
 }
 
@@ -20,12 +21,36 @@ impl Rows {
         let across = Across::best(rows[0].context_length, |across| {
             root_mean_square(&errors_across(&rows, across))
         });
-        Self { rows, across }
+        let contexts = rows.iter().map(|row| row.context_length).collect();
+        Self {
+            rows,
+            contexts,
+            across,
+        }
     }
 
     /// The line of a context length; beyond the rows, the continuation of the nearest two.
+    #[inline]
     pub(super) fn span(&self, context_length: f64) -> RowSpan<'_> {
-        RowSpan::at(&self.rows, self.across, context_length)
+        // Rows are few: counting them needs no branch that could be guessed wrong.
+        let above = self
+            .contexts
+            .iter()
+            .filter(|context| **context <= context_length)
+            .count();
+        let last = self.rows.len() - 1;
+        if last == 0 {
+            return RowSpan::on(&self.rows[0]);
+        }
+        if above > last && context_length <= self.contexts[last] {
+            return RowSpan::on(&self.rows[last]);
+        }
+        let above = above.clamp(1, last);
+        RowSpan::between(
+            [&self.rows[above - 1], &self.rows[above]],
+            self.across,
+            context_length,
+        )
     }
 
     /// Each row as its neighbouring rows predict it.
@@ -110,6 +135,7 @@ impl Row {
             })
     }
 
+    #[inline]
     fn fit(&self, quantity: Quantity) -> &Pchip {
         match quantity {
             Quantity::Itl => &self.itl,
@@ -118,6 +144,7 @@ impl Row {
     }
 
     /// KV usage at a share of this row's range.
+    #[inline]
     fn usage_at(&self, share: f64) -> f64 {
         self.itl.low() + share * self.itl.width()
     }
@@ -130,55 +157,54 @@ pub(super) struct RowSpan<'a> {
     above: &'a Row,
     /// How far the values have gone over from the lower row (0) to the upper (1); outside that range beyond them.
     weight: f64,
-    /// How far the range of KV usage has, from 0 to 1.
-    edge_weight: f64,
+    /// Lowest and highest KV usage.
+    range: [f64; 2],
+    /// One by the width of the range, zero where it has none.
+    per_width: f64,
 }
 
 impl<'a> RowSpan<'a> {
-    fn at(rows: &'a [Row], across: Across, context_length: f64) -> Self {
-        let above = rows.partition_point(|row| row.context_length <= context_length);
-        let last = rows.len() - 1;
-        match above {
-            _ if last == 0 => Self::on(&rows[0]),
-            0 => Self::between([&rows[0], &rows[1]], across, context_length),
-            _ if above <= last => Self::between([&rows[above - 1], &rows[above]], across, context_length),
-            _ if context_length <= rows[last].context_length => Self::on(&rows[last]),
-            _ => Self::between([&rows[last - 1], &rows[last]], across, context_length),
-        }
-    }
-
     /// The span of one row alone.
+    #[inline]
     fn on(row: &'a Row) -> Self {
-        Self {
-            below: row,
-            above: row,
-            weight: 0.0,
-            edge_weight: 0.0,
-        }
+        Self::over([row, row], 0.0, [row.itl.low(), row.itl.high()])
     }
 
     /// The span of a context length, seen from two different rows.
     ///
     /// The range of KV usage goes over by the context length itself: its lower edge is one request, which fills the
     /// cache in proportion to it.
+    #[inline]
     fn between([below, above]: [&'a Row; 2], across: Across, context_length: f64) -> Self {
         let [from, to] = [below.context_length, above.context_length];
+        let gone = ((context_length - from) / (to - from)).clamp(0.0, 1.0);
+        let range = [
+            mix(below.itl.low(), above.itl.low(), gone),
+            mix(below.itl.high(), above.itl.high(), gone),
+        ];
+        Self::over([below, above], across.weight([from, to], context_length), range)
+    }
+
+    #[inline]
+    fn over([below, above]: [&'a Row; 2], weight: f64, range: [f64; 2]) -> Self {
+        let width = range[1] - range[0];
         Self {
             below,
             above,
-            weight: across.weight([from, to], context_length),
-            edge_weight: ((context_length - from) / (to - from)).clamp(0.0, 1.0),
+            weight,
+            range,
+            per_width: if width > 0.0 { width.recip() } else { 0.0 },
         }
     }
 
     /// Lowest KV usage.
     pub(super) fn low(&self) -> f64 {
-        mix(self.below.itl.low(), self.above.itl.low(), self.edge_weight)
+        self.range[0]
     }
 
     /// Highest KV usage.
     pub(super) fn high(&self) -> f64 {
-        mix(self.below.itl.high(), self.above.itl.high(), self.edge_weight)
+        self.range[1]
     }
 
     /// On the lower row exactly, the row alone answers, so that its points are met to the last digit.
@@ -187,6 +213,7 @@ impl<'a> RowSpan<'a> {
     }
 
     /// The value at a KV usage; outside the range the edge goes on in a straight line.
+    #[inline]
     pub(super) fn value(&self, quantity: Quantity, usage: f64) -> f64 {
         if self.is_on_row() {
             return self.below.fit(quantity).at(usage);
@@ -233,6 +260,7 @@ impl<'a> RowSpan<'a> {
             .collect()
     }
 
+    #[inline]
     fn value_at_share(&self, quantity: Quantity, share: f64) -> f64 {
         let [a, b] = [self.below, self.above].map(|row| row.fit(quantity).at(row.usage_at(share)));
         let value = mix(a, b, self.weight);
@@ -251,13 +279,9 @@ impl<'a> RowSpan<'a> {
     }
 
     /// A KV usage as a share of the range here.
-    fn share(&self, usage: f64) -> f64 {
-        let width = self.high() - self.low();
-        if width > 0.0 {
-            (usage - self.low()) / width
-        } else {
-            0.0
-        }
+    #[inline]
+    pub(super) fn share(&self, usage: f64) -> f64 {
+        (usage - self.range[0]) * self.per_width
     }
 }
 

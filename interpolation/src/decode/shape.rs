@@ -131,14 +131,8 @@ pub(super) fn middle_context(points: &[DecodePoint]) -> f64 {
 
 /// In which part of the surface a place lies.
 pub(super) fn region(span: &Span<'_>, usage: f64, is_short: bool) -> (Third, Half) {
-    let (low, high) = (span.low(), span.high());
-    let share = if high > low {
-        (usage - low) / (high - low)
-    } else {
-        0.0
-    };
     (
-        Third::of_share(share),
+        Third::of_share(span.share(usage)),
         if is_short { Half::Short } else { Half::Long },
     )
 }
@@ -166,6 +160,21 @@ impl Span<'_> {
         match self {
             Self::Rows(span) => span.high(),
             Self::Scattered(span) => span.high(),
+        }
+    }
+
+    /// A KV usage as a share of the range.
+    pub(super) fn share(&self, usage: f64) -> f64 {
+        match self {
+            Self::Rows(span) => span.share(usage),
+            Self::Scattered(span) => {
+                let (low, high) = (span.low(), span.high());
+                if high > low {
+                    (usage - low) / (high - low)
+                } else {
+                    0.0
+                }
+            }
         }
     }
 

@@ -250,6 +250,33 @@ fn a_finished_run_can_be_asked() {
     ]);
     let reply: Value = serde_json::from_str(&stdout(&load)).unwrap();
     assert!(reply["in_flight"].as_u64().unwrap() > 0, "{}", stderr(&load));
+    let best = sandbox.run(&[
+        "query", "out", "best", "--isl", "3000", "--osl", "150", "--ttft", "2000", "--itl", "30", "--output",
+        "json",
+    ]);
+    assert_eq!(best.status.code(), Some(0), "{}", stderr(&best));
+    let best: Value = serde_json::from_slice(&best.stdout).unwrap();
+    let number = |name: &str| best[name].as_f64().unwrap();
+    assert!(number("itl_ms") <= 30.0 && number("ttft_ms") <= 2000.0, "{best}");
+    let work =
+        3000.0 / number("prefill_tokens_per_s_per_gpu") + 150.0 / number("decode_tokens_per_s_per_gpu");
+    assert!(
+        (number("tokens_per_s_per_gpu") * work / 150.0 - 1.0).abs() < 1e-9,
+        "{best}"
+    );
+    assert!(number("expected_error") < 0.2, "{best}");
+    let hopeless = sandbox.run(&[
+        "query", "out", "best", "--isl", "3000", "--osl", "150", "--ttft", "1", "--itl", "30",
+    ]);
+    assert!(
+        stderr(&hopeless).contains("on an idle engine"),
+        "{}",
+        stderr(&hopeless)
+    );
+    let longest = sandbox.run(&["query", "out", "prefill", "--max-ttft", "500", "--output", "json"]);
+    let longest: Value = serde_json::from_slice(&longest.stdout).unwrap();
+    assert!(longest["isl"].as_u64().unwrap() > 3000, "{longest}");
+
     let outside = sandbox.run(&["query", "out", "prefill", "--isl", "4000000"]);
     assert_eq!(outside.status.code(), Some(2), "{}", stderr(&outside));
 }
