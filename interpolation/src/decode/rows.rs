@@ -10,7 +10,7 @@ use crate::pchip::{Pchip, without};
 /// Rows by rising context length, and how values go over between them.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
-    pub(super) rows: Vec<Row>,
+    pub(super) list: Vec<Row>,
     contexts: Vec<f64>,
     across: Across,
 }
@@ -23,7 +23,7 @@ impl Rows {
         });
         let contexts = rows.iter().map(|row| row.context_length).collect();
         Self {
-            rows,
+            list: rows,
             contexts,
             across,
         }
@@ -38,30 +38,30 @@ impl Rows {
             .iter()
             .filter(|context| **context <= context_length)
             .count();
-        let last = self.rows.len() - 1;
+        let last = self.list.len() - 1;
         if last == 0 {
-            return RowSpan::on(&self.rows[0]);
+            return RowSpan::on(&self.list[0]);
         }
         if above > last && context_length <= self.contexts[last] {
-            return RowSpan::on(&self.rows[last]);
+            return RowSpan::on(&self.list[last]);
         }
         let above = above.clamp(1, last);
         RowSpan::between(
-            [&self.rows[above - 1], &self.rows[above]],
+            [&self.list[above - 1], &self.list[above]],
             self.across,
             context_length,
         )
     }
 
     /// Each row as its neighbouring rows predict it.
-    pub(super) fn errors_across(&self) -> Vec<Predicted> {
-        errors_across(&self.rows, self.across)
+    pub(super) fn errors_across(&self) -> Vec<LeftOut> {
+        errors_across(&self.list, self.across)
     }
 }
 
 /// A point as others predict it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Predicted {
+pub(super) struct LeftOut {
     pub(super) usage: f64,
     pub(super) context_length: f64,
     pub(super) measured_ms: f64,
@@ -69,7 +69,7 @@ pub(super) struct Predicted {
 }
 
 /// Root of the mean squared error in milliseconds; `None` without any.
-pub(super) fn root_mean_square(errors: &[Predicted]) -> Option<f64> {
+pub(super) fn root_mean_square(errors: &[LeftOut]) -> Option<f64> {
     let squares = errors
         .iter()
         .map(|error| (error.predicted_ms - error.measured_ms).powi(2));
@@ -119,14 +119,14 @@ impl Row {
     }
 
     /// Each inner point as the rest of the row predicts it.
-    pub(super) fn errors_along(&self) -> impl Iterator<Item = Predicted> + '_ {
+    pub(super) fn errors_along(&self) -> impl Iterator<Item = LeftOut> + '_ {
         let last = self.len() - 1;
         self.knots()
             .enumerate()
             .filter(move |(index, _)| *index > 0 && *index < last)
             .map(move |(index, (usage, measured_ms))| {
                 let rest = isotonic::rising(&without(&self.measured_ms, index));
-                Predicted {
+                LeftOut {
                     usage,
                     context_length: self.context_length,
                     measured_ms,
@@ -286,14 +286,14 @@ impl<'a> RowSpan<'a> {
 }
 
 /// Each row as its neighbouring rows predict it.
-fn errors_across(rows: &[Row], across: Across) -> Vec<Predicted> {
+fn errors_across(rows: &[Row], across: Across) -> Vec<LeftOut> {
     rows.windows(3)
         .flat_map(|three| {
             let row = &three[1];
             let span = RowSpan::between([&three[0], &three[2]], across, row.context_length);
             row.knots()
                 .filter(move |(usage, _)| (span.low()..=span.high()).contains(usage))
-                .map(move |(usage, measured_ms)| Predicted {
+                .map(move |(usage, measured_ms)| LeftOut {
                     usage,
                     context_length: row.context_length,
                     measured_ms,

@@ -3,7 +3,7 @@
 use spade::{DelaunayTriangulation, Point2, Triangulation as _};
 
 use super::across::Across;
-use super::rows::{Predicted, mix, root_mean_square};
+use super::rows::{LeftOut, mix, root_mean_square};
 use super::shape::{Quantity, occupancy};
 use crate::DecodePoint;
 use crate::cubic::Cubic;
@@ -71,7 +71,7 @@ impl Scattered {
     }
 
     /// Each point as the others predict it, where they lie all around it.
-    pub(super) fn errors(&self) -> Vec<Predicted> {
+    pub(super) fn errors(&self) -> Vec<LeftOut> {
         errors(&self.sites, self.across)
     }
 
@@ -104,7 +104,7 @@ fn contexts(sites: &[Site]) -> Vec<f64> {
 }
 
 /// Each site as the others predict it, where they lie all around it.
-fn errors(sites: &[Site], across: Across) -> Vec<Predicted> {
+fn errors(sites: &[Site], across: Across) -> Vec<LeftOut> {
     (0..sites.len())
         .filter_map(|index| {
             let left_out = sites[index];
@@ -122,7 +122,7 @@ fn errors(sites: &[Site], across: Across) -> Vec<Predicted> {
             };
             (span.low()..=span.high())
                 .contains(&left_out.usage)
-                .then(|| Predicted {
+                .then(|| LeftOut {
                     usage: left_out.usage,
                     context_length: left_out.context_length,
                     measured_ms: left_out.itl,

@@ -1,6 +1,6 @@
 //! What the points of a surface form: rows, or a scatter.
 
-use super::rows::{Predicted, Row, RowSpan, Rows};
+use super::rows::{LeftOut, Row, RowSpan, Rows};
 use super::scattered::{Scattered, ScatteredSpan};
 use crate::cubic::Cubic;
 use crate::leave_one_out::KnotError;
@@ -60,7 +60,7 @@ impl Shape {
     /// ITL (ms) of each point as the fit has it, in the order of the points.
     pub(super) fn fitted(&self) -> Vec<f64> {
         match self {
-            Self::Rows(rows) => rows.rows.iter().flat_map(Row::fitted).copied().collect(),
+            Self::Rows(rows) => rows.list.iter().flat_map(Row::fitted).copied().collect(),
             Self::Scattered(scattered) => scattered.fitted().collect(),
         }
     }
@@ -80,8 +80,8 @@ impl Shape {
     /// Each point as the others predict it, where they lie on both sides of it.
     pub(super) fn errors(&self, points: &[DecodePoint]) -> Vec<KnotError> {
         let middle = middle_context(points);
-        let knot = |neighbours, predicted: Predicted| {
-            let Predicted {
+        let knot = |neighbours, predicted: LeftOut| {
+            let LeftOut {
                 usage,
                 context_length,
                 measured_ms,
@@ -102,7 +102,7 @@ impl Shape {
         let of = |neighbours| move |predicted| knot(neighbours, predicted);
         match self {
             Self::Rows(rows) => {
-                let along = rows.rows.iter().flat_map(Row::errors_along);
+                let along = rows.list.iter().flat_map(Row::errors_along);
                 let across = rows.errors_across();
                 along
                     .map(of(Neighbours::Along(Axis::KvUsage)))
