@@ -108,27 +108,35 @@ fn busiest(
         };
         decode.throughput_per_gpu(place, OutOfRange::Refuse)
     };
-    let mut best = (heaviest, read(heaviest.kv_usage)?);
     let lightest = *decode.usage_range(context_length).start();
     let per_request = context_length / real(decode.max_kv_tokens().get());
     let fewest = floor_count(lightest / per_request);
     let step = (heaviest.in_flight.saturating_sub(fewest) / STEPS).max(1);
+    let mut best: Option<(HeaviestLoad, Reading<TokensPerSecond>)> = None;
     let mut in_flight = heaviest.in_flight;
-    while in_flight > fewest {
-        let usage = real(in_flight) * per_request;
-        if let Some(throughput) = Fraction::new(usage).ok().and_then(|usage| read(usage).ok())
-            && throughput.value > best.1.value
+    while in_flight > 0 && in_flight >= fewest {
+        let usage = Fraction::new((real(in_flight) * per_request).min(heaviest.kv_usage.get()));
+        if let Some((kv_usage, throughput)) = usage.ok().and_then(|usage| Some((usage, read(usage).ok()?)))
+            && best
+                .as_ref()
+                .is_none_or(|(_, least)| throughput.value > least.value)
         {
-            let load = HeaviestLoad {
-                kv_usage: Fraction::new(usage).map_err(|_| QueryError::Meaningless { value: usage })?,
-                in_flight,
-                bound: Bound::Optimum,
+            let bound = if in_flight == heaviest.in_flight {
+                heaviest.bound
+            } else {
+                Bound::Optimum
             };
-            best = (load, throughput);
+            let load = HeaviestLoad {
+                kv_usage,
+                in_flight,
+                bound,
+            };
+            best = Some((load, throughput));
         }
         in_flight = in_flight.saturating_sub(step);
     }
-    Ok(best)
+    // Where no whole number of requests lies in the range, its upper end stands for all.
+    best.map_or_else(|| Ok((heaviest, read(heaviest.kv_usage)?)), Ok)
 }
 
 #[cfg(test)]
