@@ -6,7 +6,7 @@
 //!
 //! # Which fit, and why
 //! Along the input length and along KV usage the fit is PCHIP (a cubic Hermite spline with Fritsch–Butland slopes),
-//! across context lengths it is linear in their reciprocal.
+//! across context lengths it is linear in their reciprocal, shifted so that left-out rows are predicted best.
 //! * It passes through every point, so the data remain the truth.
 //! * It stays between the two points of a cell and rises wherever the data rise. A cubic spline or a polynomial
 //!   overshoots at the knees that kernels have (tile sizes, batch buckets), and an overshoot at an SLA limit is a
