@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dgdr_interpolation::{DecodePlace, DecodePoint, DecodeSurface, OutOfRange, PrefillCurve, npz};
-use dgdr_units::{Fraction, Tokens, floor_count};
+use dgdr_units::{Fraction, Tokens, floor_count, real};
 
 /// Upstream's sweep of one H200; its origin is told beside it.
 const PREFILL: &[u8] = include_bytes!("../tests/h200_tp1/prefill_raw_data.npz");
@@ -60,6 +60,11 @@ fn prefill(criterion: &mut Criterion, curve: &PrefillCurve) {
             }
         });
     });
+    let mut rising: Vec<f64> = lengths.iter().map(|isl| real(isl.get())).collect();
+    rising.sort_by(f64::total_cmp);
+    group.bench_function("ttft, along", |bencher| {
+        bencher.iter(|| black_box(curve.ttft_along(&rising)));
+    });
     group.finish();
 }
 
@@ -73,6 +78,14 @@ fn decode(criterion: &mut Criterion, name: &str, surface: &DecodeSurface) {
                 let _ = black_box(surface.itl(*place, OutOfRange::Refuse));
             }
         });
+    });
+    let context = places[places.len() / 2].context_length;
+    let (low, high) = surface.usage_range(context).into_inner();
+    let usages: Vec<f64> = (0..QUESTIONS)
+        .map(|index| low + f64::from(index) / f64::from(QUESTIONS) * (high - low))
+        .collect();
+    group.bench_function(format!("{name}, along"), |bencher| {
+        bencher.iter(|| black_box(surface.itl_along(context, &usages)));
     });
     group.finish();
 }

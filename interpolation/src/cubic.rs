@@ -31,10 +31,16 @@ impl Cubic {
     /// The same as a polynomial, for many questions.
     pub(crate) fn polynomial(&self) -> Polynomial {
         let [y0, y1] = self.values;
+        let [cubic, square, linear, constant] = self.coefficients();
+        let width = self.end - self.start;
         Polynomial {
             start: self.start,
-            per_width: (self.end - self.start).recip(),
-            coefficients: self.coefficients(),
+            coefficients: [
+                cubic / width / width / width,
+                square / width / width,
+                linear / width,
+                constant,
+            ],
             bounds: [y0.min(y1), y0.max(y1)],
         }
     }
@@ -88,12 +94,19 @@ impl Cubic {
     }
 }
 
+/// The value, or the bound that it is beyond. Two comparisons of the form that processors have an instruction for; those
+/// of the standard library ask more about values that are no numbers.
+#[inline]
+pub(crate) fn within(value: f64, [low, high]: [f64; 2]) -> f64 {
+    let value = if value < low { low } else { value };
+    if value > high { high } else { value }
+}
+
 /// A cubic that stays between its ends, by its coefficients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Polynomial {
     start: f64,
-    per_width: f64,
-    /// Of the share of the width, highest power first.
+    /// Of the distance from the start, highest power first.
     coefficients: [f64; 4],
     bounds: [f64; 2],
 }
@@ -103,18 +116,18 @@ impl Polynomial {
     /// kept exactly.
     #[inline]
     pub(crate) fn at(&self, x: f64) -> f64 {
-        let u = (x - self.start) * self.per_width;
+        let along = x - self.start;
         let [cubic, square, linear, constant] = self.coefficients;
-        let [low, high] = self.bounds;
-        (((cubic * u + square) * u + linear) * u + constant)
-            .max(low)
-            .min(high)
+        within(
+            ((cubic * along + square) * along + linear) * along + constant,
+            self.bounds,
+        )
     }
 
     /// Derivative by the axis at `x` inside the segment.
     pub(crate) fn slope_at(&self, x: f64) -> f64 {
-        let u = (x - self.start) * self.per_width;
+        let along = x - self.start;
         let [cubic, square, linear, _] = self.coefficients;
-        ((3.0 * cubic * u + 2.0 * square) * u + linear) * self.per_width
+        (3.0 * cubic * along + 2.0 * square) * along + linear
     }
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use dgdr_units::{Fraction, Milliseconds, Tokens, TokensPerSecond, floor_count, real};
 
 use crate::leave_one_out::LeaveOneOut;
-use crate::prefill::{above_zero, positive};
+use crate::prefill::{above_zero, positive, rising_within};
 use crate::{Axis, Beyond, Bound, BuildError, OutOfRange, QueryError, Reading, Source};
 
 mod across;
@@ -205,6 +205,19 @@ impl DecodeSurface {
         let value = above_zero(asked.span.value(Quantity::Itl, place.kv_usage.get()))?;
         let value = Milliseconds::new(value).map_err(|_| QueryError::Meaningless { value })?;
         Ok(self.reading(value, place, asked))
+    }
+
+    /// Time between two output tokens, milliseconds, at many KV usages of one context length: what [`Self::itl`] gives,
+    /// without its origin, for those who draw or scan the surface. `usages` rise and lie in
+    /// [`Self::usage_range`].
+    ///
+    /// # Errors
+    /// [`QueryError`] for a context length or a usage that was not measured, and for usages that fall.
+    pub fn itl_along(&self, context_length: f64, usages: &[f64]) -> Result<Vec<f64>, QueryError> {
+        self.check_context(context_length, OutOfRange::Refuse)?;
+        let span = self.shape.span(context_length);
+        rising_within(Axis::KvUsage, usages, [span.low(), span.high()])?;
+        Ok(span.along(Quantity::Itl, usages))
     }
 
     /// Output tokens per second and GPU.

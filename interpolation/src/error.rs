@@ -78,6 +78,14 @@ pub enum QueryError {
         /// The query's value on it.
         value: f64,
     },
+    /// Places along an axis are not in order.
+    #[error("{axis} has to rise from query to query, but {value} follows a larger one: sort the queries")]
+    Unsorted {
+        /// The axis.
+        axis: Axis,
+        /// The first value that does not rise.
+        value: f64,
+    },
     /// The continuation from the edge left the possible values.
     #[error(
         "extrapolation gives {value}, which is not above 0: ask for a place nearer to the measured range"

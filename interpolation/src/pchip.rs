@@ -92,6 +92,22 @@ impl Pchip {
         self.polynomials[self.cell_of(x)].at(x)
     }
 
+    /// Adds the values at rising positions to `values`, cell by cell: nothing is searched for, and a cell is one loop
+    /// without branches. Each is what [`Self::at`] gives.
+    pub(crate) fn along(&self, positions: &[f64], values: &mut Vec<f64>) {
+        let last = self.xs.len() - 1;
+        let (first_x, last_x) = (self.xs[0], self.xs[last]);
+        let edge = |at: usize| move |x: &f64| self.ys[at] + self.slopes[at] * (x - self.xs[at]);
+        let (below, mut rest) = positions.split_at(positions.partition_point(|x| *x <= first_x));
+        values.extend(below.iter().map(edge(0)));
+        for (polynomial, end) in self.polynomials.iter().zip(&self.xs[1..]) {
+            let (inside, further) = rest.split_at(rest.partition_point(|x| x < end && *x < last_x));
+            values.extend(inside.iter().map(|x| polynomial.at(*x)));
+            rest = further;
+        }
+        values.extend(rest.iter().map(edge(last)));
+    }
+
     /// Slope at `x`; outside the knots that of the edge.
     pub(crate) fn slope_at(&self, x: f64) -> f64 {
         let last = self.xs.len() - 1;

@@ -142,6 +142,19 @@ impl PrefillCurve {
         Ok(self.reading(value, isl, source))
     }
 
+    /// Time to first token, milliseconds, at many input lengths: what [`Self::ttft`] gives, without its origin, for those
+    /// who draw or scan the curve. `lengths` rise and lie in [`Self::isl_range`].
+    ///
+    /// # Errors
+    /// [`QueryError`] for a length that was not measured, and for lengths that fall.
+    pub fn ttft_along(&self, lengths: &[f64]) -> Result<Vec<f64>, QueryError> {
+        let (low, high) = self.isl_range().into_inner();
+        rising_within(Axis::Isl, lengths, [low, high].map(|isl| real(isl.get())))?;
+        let mut values = Vec::with_capacity(lengths.len());
+        self.ttft.along(lengths, &mut values);
+        Ok(values)
+    }
+
     /// Input tokens per second and GPU.
     ///
     /// Between points, `throughput · ttft / isl` is interpolated (an engine that takes one prompt after the other keeps
@@ -244,6 +257,30 @@ impl PrefillCurve {
             expected_error,
         }
     }
+}
+
+/// Refuses queries along an axis that fall, or leave the measured range.
+pub(crate) fn rising_within(axis: Axis, queries: &[f64], [low, high]: [f64; 2]) -> Result<(), QueryError> {
+    // The usual case in one pass that needs no branch; who is wrong is looked for afterwards. What is no number rises from
+    // nothing.
+    let rises = queries.windows(2).filter(|pair| pair[0] <= pair[1]).count();
+    let ends = [queries.first(), queries.last()];
+    if rises + 1 >= queries.len() && ends.into_iter().flatten().all(|end| (low..=high).contains(end)) {
+        return Ok(());
+    }
+    if let Some(outside) = queries.iter().find(|query| !(low..=high).contains(*query)) {
+        return Err(QueryError::OutOfRange {
+            axis,
+            value: *outside,
+            low,
+            high,
+        });
+    }
+    let falling = queries.windows(2).find(|pair| pair[1] < pair[0]);
+    Err(QueryError::Unsorted {
+        axis,
+        value: falling.map_or(low, |pair| pair[1]),
+    })
 }
 
 /// Refuses what a continuation made impossible.

@@ -6,7 +6,7 @@ use dgdr_interpolation::{
     Bound, DecodePlace, DecodePoint, DecodeSurface, OutOfRange, PrefillCurve, PrefillFit, PrefillPoint,
     Source,
 };
-use dgdr_units::{Fraction, Milliseconds, Tokens, TokensPerSecond, real};
+use dgdr_units::{Fraction, Milliseconds, Tokens, TokensPerSecond, floor_count, real};
 use proptest::prelude::*;
 
 fn ms(value: f64) -> Milliseconds {
@@ -158,6 +158,34 @@ proptest! {
         let [a, b] = lengths
             .map(|isl| curve.ttft(Tokens::new(isl), OutOfRange::Refuse).expect("inside").value.get());
         prop_assert!(a <= b * (1.0 + 1e-12), "{a} at {} and {b} at {}", lengths[0], lengths[1]);
+    }
+
+    #[test]
+    fn a_line_of_queries_is_what_they_are_one_by_one(
+        prompts in prefill_points(), loads in decode_points(false),
+        across in 0.0_f64..1.0, mut shares in prop::collection::vec(0.0_f64..=1.0, 0..40),
+    ) {
+        shares.sort_by(f64::total_cmp);
+        let curve = PrefillCurve::new(prompts).expect("points are fine");
+        let (shortest, longest) = curve.isl_range().into_inner();
+        let [shortest, longest] = [shortest, longest].map(|isl| real(isl.get()));
+        let lengths: Vec<f64> =
+            shares.iter().map(|share| (shortest + share * (longest - shortest)).floor()).collect();
+        let line = curve.ttft_along(&lengths).expect("lengths are measured");
+        for (isl, found) in lengths.iter().zip(line) {
+            let alone = curve.ttft(Tokens::new(floor_count(*isl)), OutOfRange::Refuse).expect("measured");
+            prop_assert_eq!(found.to_bits(), alone.value.get().to_bits());
+        }
+        let surface = surface(loads);
+        let context = inside(&surface, [across, 0.0]).context_length;
+        let (low, high) = surface.usage_range(context).into_inner();
+        let usages: Vec<f64> =
+            shares.iter().map(|share| (low + share * (high - low)).clamp(low, high)).collect();
+        let line = surface.itl_along(context, &usages).expect("loads are measured");
+        for (usage, found) in usages.iter().zip(line) {
+            let place = DecodePlace { kv_usage: Fraction::new(*usage).expect("a share"), context_length: context };
+            prop_assert_eq!(found.to_bits(), itl(&surface, place).to_bits());
+        }
     }
 
     #[test]

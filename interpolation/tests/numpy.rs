@@ -83,7 +83,7 @@ fn numpy_reads_both_files() {
     z_thpt_per_gpu float64 (41,) [226.91981992754495, 13423.748520247656]
     max_kv_tokens int64 (1,) [945029]
     prefill_isl float64 (65,) [100.0, 355.0]
-    prefill_ttft_ms float64 (65,) [18.023978798761604, 21.944601377757905]
+    prefill_ttft_ms float64 (65,) [18.023978798761604, 21.944601377757902]
     decode_active_kv_tokens float64 (39,) [0.0, 461.43994140625]
     decode_context_length float64 (21,) [350.0, 598.7185568506649]
     decode_itl float64 (39, 21) [4.379871, 4.4095988809450954]

@@ -3,7 +3,7 @@
 use super::across::Across;
 use super::shape::{Quantity, occupancy};
 use crate::DecodePoint;
-use crate::cubic::Cubic;
+use crate::cubic::{Cubic, within};
 use crate::isotonic;
 use crate::pchip::{Pchip, without};
 
@@ -219,6 +219,34 @@ impl<'a> RowSpan<'a> {
             return self.below.fit(quantity).at(usage);
         }
         self.value_at_share(quantity, self.share(usage))
+    }
+
+    /// The values at rising KV usages, each as [`Self::value`] gives it.
+    pub(super) fn along(&self, quantity: Quantity, usages: &[f64]) -> Vec<f64> {
+        let mut below = Vec::with_capacity(usages.len());
+        if self.is_on_row() {
+            self.below.fit(quantity).along(usages, &mut below);
+            return below;
+        }
+        let mut above = Vec::with_capacity(usages.len());
+        let mut places = Vec::with_capacity(usages.len());
+        for (row, values) in [(self.below, &mut below), (self.above, &mut above)] {
+            places.clear();
+            places.extend(usages.iter().map(|usage| row.usage_at(self.share(*usage))));
+            row.fit(quantity).along(&places, values);
+        }
+        let weights = [1.0 - self.weight, self.weight];
+        if (0.0..=1.0).contains(&self.weight) {
+            for (a, b) in below.iter_mut().zip(&above) {
+                let bounds = if *a < *b { [*a, *b] } else { [*b, *a] };
+                *a = within(*a * weights[0] + b * weights[1], bounds);
+            }
+        } else {
+            for (a, b) in below.iter_mut().zip(&above) {
+                *a = *a * weights[0] + b * weights[1];
+            }
+        }
+        below
     }
 
     /// The cubics of one quantity along KV usage, from the lowest to the highest.

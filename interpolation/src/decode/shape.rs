@@ -202,6 +202,14 @@ impl Span<'_> {
         }
     }
 
+    /// The values at rising KV usages.
+    pub(super) fn along(&self, quantity: Quantity, usages: &[f64]) -> Vec<f64> {
+        match self {
+            Self::Rows(span) => span.along(quantity, usages),
+            Self::Scattered(span) => usages.iter().map(|usage| span.value(quantity, *usage)).collect(),
+        }
+    }
+
     /// The cubics of one quantity along KV usage, from the lowest to the highest.
     pub(super) fn cells(&self, quantity: Quantity) -> Vec<Cubic> {
         match self {

@@ -290,3 +290,22 @@ fn steps_are_no_noise() {
         (PrefillFit::MonotoneCubic, FitReason::QuadraticMisfits)
     );
 }
+
+#[test]
+fn a_line_of_queries_has_to_rise_within_the_range() {
+    use crate::prefill::rising_within;
+    let check = |queries: &[f64]| rising_within(crate::Axis::Isl, queries, [1.0, 9.0]);
+    assert!(check(&[]).is_ok());
+    assert!(check(&[1.0, 4.0, 4.0, 9.0]).is_ok());
+    let error = check(&[4.0, 3.0]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "input length has to rise from query to query, but 3 follows a larger one: sort the queries"
+    );
+    for outside in [[0.0, 4.0], [4.0, 10.0], [4.0, f64::NAN]] {
+        assert!(matches!(
+            check(&outside),
+            Err(crate::QueryError::OutOfRange { .. })
+        ));
+    }
+}
