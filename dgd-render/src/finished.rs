@@ -1,13 +1,13 @@
 //! The deployment as it is written: with the user's part merged in, in the version that the cluster serves.
 
 use dgdr_perf_model::Backend;
-use dgdr_types::dgd::{ConfigMap, DgdVersion, Readable, component_path, convert, to_document};
+use dgdr_types::dgd::{ConfigMap, DgdVersion, component_path, convert, to_document};
 use dgdr_units::Gpus;
 use serde_json::{Map, Value, json};
 
 use super::error::RenderError;
 use super::overrides::{DgdOverride, OverrideTarget};
-use super::{Manifests, document};
+use super::{Manifests, documents};
 
 /// Fields of v1alpha1 that release 1.0, the last to serve nothing newer, does not know yet.
 const NEWER_SPEC_FIELDS: [&str; 6] = [
@@ -147,11 +147,6 @@ impl Finished {
     /// # Errors
     /// [`RenderError::Text`] when a value has no YAML form.
     pub fn to_yaml(&self) -> Result<String, RenderError> {
-        let mut documents = Vec::new();
-        for config_map in &self.config_maps {
-            documents.push(document(config_map)?);
-        }
-        documents.push(document(&Readable(&self.deployment))?);
-        Ok(documents.join("---\n"))
+        documents(&self.config_maps, &self.deployment)
     }
 }

@@ -23,6 +23,7 @@ use dgdr_types::dgd::{
 };
 use dgdr_types::names::MAX_DGD_AND_COMPONENT;
 use serde::Serialize;
+use serde_json::Value;
 
 pub use error::RenderError;
 pub use finished::{FinishInput, Finished, finish};
@@ -110,13 +111,17 @@ pub fn render(plan: &DeploymentPlan) -> Result<Manifests, RenderError> {
 /// # Errors
 /// [`RenderError::Text`] when a value has no YAML form.
 pub fn to_yaml(manifests: &Manifests) -> Result<String, RenderError> {
-    let mut documents = Vec::new();
-    for config_map in &manifests.config_maps {
-        documents.push(document(config_map)?);
-    }
-    let deployment = to_document(&manifests.deployment)?;
-    documents.push(document(&Readable(&deployment))?);
-    Ok(documents.join("---\n"))
+    documents(&manifests.config_maps, &to_document(&manifests.deployment)?)
+}
+
+/// ConfigMaps and a deployment of either version as YAML.
+///
+/// # Errors
+/// [`RenderError::Text`] when a value has no YAML form.
+fn documents(config_maps: &[ConfigMap], deployment: &Value) -> Result<String, RenderError> {
+    let mut texts = config_maps.iter().map(document).collect::<Result<Vec<_>, _>>()?;
+    texts.push(document(&Readable(deployment))?);
+    Ok(texts.join("---\n"))
 }
 
 fn document(value: &impl Serialize) -> Result<String, RenderError> {

@@ -25,6 +25,14 @@ pub const IMAGE_PULL_SECRET: &str = "nvcr-imagepullsecret";
 /// Bytes that the keys and values of a ConfigMap may take together: what the API server accepts.
 pub const MAX_CONFIG_MAP_BYTES: usize = 1 << 20;
 
+/// Files of a profiler's output directory that other containers of its Job read.
+pub mod file {
+    /// How far it is.
+    pub const STATUS: &str = "profiler_status.yaml";
+    /// Its result: ConfigMaps first, the deployment last.
+    pub const DEPLOYMENT: &str = "final_config.yaml";
+}
+
 /// Annotation keys.
 pub mod annotation {
     /// The generated DGD as YAML; its presence marks a DGD that is still to be created.

@@ -5,17 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use dgdr_types::contract::{API_VERSION, KIND, MAX_CONFIG_MAP_BYTES, label};
-use dgdr_types::names::{DgdrName, output_config_map_name};
+use dgdr_types::contract::MAX_CONFIG_MAP_BYTES;
+use dgdr_types::contract::file::{DEPLOYMENT as RESULT_FILE, STATUS as STATUS_FILE};
+use dgdr_types::names::output_config_map_name;
 use dgdr_types::spec::{Choice, ProfilingPhase};
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde::Deserialize;
 
-/// The profiler's status file, within its output directory.
-pub const STATUS_FILE: &str = "profiler_status.yaml";
-/// The profiler's result, within its output directory.
-pub const RESULT_FILE: &str = "final_config.yaml";
+use crate::owner::Owner;
 
 /// Keys of the ConfigMap, as upstream's operator reads them.
 pub mod key {
@@ -266,44 +263,10 @@ fn shortened(text: &str) -> String {
     format!("… {}", &text[start..])
 }
 
-/// Whose results they are.
-#[derive(Debug, Clone, Copy)]
-pub struct Owner<'a> {
-    /// Name of the DGDR.
-    pub dgdr: &'a DgdrName,
-    /// Its namespace.
-    pub namespace: &'a str,
-    /// Its UID.
-    pub uid: &'a str,
-}
-
 /// The ConfigMap of a DGDR's results, which goes with it.
 pub fn config_map(owner: Owner<'_>, entries: BTreeMap<String, String>) -> ConfigMap {
-    let labels = [
-        (label::DGDR_NAME, owner.dgdr.as_str()),
-        (label::DGDR_NAMESPACE, owner.namespace),
-        (label::MANAGED_BY, label::MANAGED_BY_OPERATOR),
-    ];
     ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(output_config_map_name(owner.dgdr)),
-            namespace: Some(owner.namespace.to_owned()),
-            labels: Some(
-                labels
-                    .into_iter()
-                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                    .collect(),
-            ),
-            owner_references: Some(vec![OwnerReference {
-                api_version: API_VERSION.to_owned(),
-                kind: KIND.to_owned(),
-                name: owner.dgdr.to_string(),
-                uid: owner.uid.to_owned(),
-                controller: Some(true),
-                block_owner_deletion: Some(true),
-            }]),
-            ..ObjectMeta::default()
-        },
+        metadata: owner.metadata(output_config_map_name(owner.dgdr)),
         data: Some(entries),
         ..ConfigMap::default()
     }

@@ -17,9 +17,6 @@ use k8s_openapi::api::core::v1::{Node, Pod, Toleration};
 
 pub use node::{NodeGpus, Unusable, node_gpus};
 
-/// Resource name of whole GPUs.
-pub const GPU_RESOURCE: &str = "nvidia.com/gpu";
-
 /// Most GPUs that a request without `totalGpus` is planned with: upstream's limit, so that one request does not take a
 /// whole cluster unasked.
 pub const DEFAULT_GPU_CAP: Gpus = Gpus::new(32);

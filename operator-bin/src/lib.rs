@@ -5,4 +5,5 @@
 pub mod collection;
 pub mod decision;
 pub mod discovery;
+pub mod owner;
 pub mod profiling_job;

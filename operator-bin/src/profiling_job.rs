@@ -9,10 +9,8 @@ mod token;
 
 use std::collections::BTreeMap;
 
-use dgdr_types::contract::{
-    API_VERSION, HF_TOKEN_SECRET, IMAGE_PULL_SECRET, KIND, PROFILING_SERVICE_ACCOUNT, label,
-};
-use dgdr_types::names::{DgdrName, job_name};
+use dgdr_types::contract::{HF_TOKEN_SECRET, IMAGE_PULL_SECRET, PROFILING_SERVICE_ACCOUNT, label};
+use dgdr_types::names::job_name;
 use dgdr_types::spec::Open;
 use dgdr_types::{ImageReference, ModelCache};
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
@@ -21,7 +19,9 @@ use k8s_openapi::api::core::v1::{
     PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile,
     SecretKeySelector, SecurityContext, Volume, VolumeMount,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::owner::Owner;
 
 /// Name of the container that profiles.
 pub const PROFILER: &str = "profiler";
@@ -60,12 +60,8 @@ impl ProfilerProgram {
 /// What a Job is made from: every decision is made, nothing is looked up.
 #[derive(Debug, Clone)]
 pub struct JobInput<'a> {
-    /// Name of the DGDR.
-    pub dgdr: &'a DgdrName,
-    /// Namespace of the DGDR, and of the Job.
-    pub namespace: &'a str,
-    /// UID of the DGDR, which owns the Job.
-    pub uid: &'a str,
+    /// The DGDR, which owns the Job.
+    pub owner: Owner<'a>,
     /// The spec with discovered hardware filled in, as compact JSON.
     pub config: &'a str,
     /// Which program profiles.
@@ -124,33 +120,18 @@ pub fn profiling_job(input: &JobInput<'_>) -> Result<RenderedJob, JobError> {
     Ok(RenderedJob { job, ignored })
 }
 
+/// As of everything that is made for a DGDR, with two labels more.
 fn metadata(input: &JobInput<'_>) -> ObjectMeta {
-    let labels = [
+    let mut metadata = input.owner.metadata(job_name(input.owner.dgdr));
+    let own = [
         (label::APP, label::APP_PROFILER),
-        (label::JOB_DGDR, input.dgdr.as_str()),
-        (label::DGDR_NAME, input.dgdr.as_str()),
-        (label::DGDR_NAMESPACE, input.namespace),
-        (label::MANAGED_BY, label::MANAGED_BY_OPERATOR),
+        (label::JOB_DGDR, input.owner.dgdr.as_str()),
     ];
-    ObjectMeta {
-        name: Some(job_name(input.dgdr)),
-        namespace: Some(input.namespace.to_owned()),
-        labels: Some(
-            labels
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
-        ),
-        owner_references: Some(vec![OwnerReference {
-            api_version: API_VERSION.to_owned(),
-            kind: KIND.to_owned(),
-            name: input.dgdr.to_string(),
-            uid: input.uid.to_owned(),
-            controller: Some(true),
-            block_owner_deletion: Some(true),
-        }]),
-        ..ObjectMeta::default()
-    }
+    metadata
+        .labels
+        .get_or_insert_default()
+        .extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    metadata
 }
 
 fn base(input: &JobInput<'_>) -> JobSpec {
@@ -187,24 +168,20 @@ fn base(input: &JobInput<'_>) -> JobSpec {
 }
 
 fn profiler(input: &JobInput<'_>) -> Container {
-    let mut env = vec![
-        EnvVar {
-            name: "HUGGING_FACE_HUB_TOKEN".to_owned(),
-            value_from: Some(EnvVarSource {
-                secret_key_ref: Some(SecretKeySelector {
-                    name: HF_TOKEN_SECRET.to_owned(),
-                    key: TOKEN_KEY.to_owned(),
-                    // A model that needs no token must not wait for one.
-                    optional: Some(true),
-                }),
-                ..EnvVarSource::default()
+    let mut env = vec![EnvVar {
+        name: "HUGGING_FACE_HUB_TOKEN".to_owned(),
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: HF_TOKEN_SECRET.to_owned(),
+                key: TOKEN_KEY.to_owned(),
+                // A model that needs no token must not wait for one.
+                optional: Some(true),
             }),
-            ..EnvVar::default()
-        },
-        variable("DGDR_NAME", input.dgdr.as_str()),
-        variable("DGDR_NAMESPACE", input.namespace),
-        variable("DGDR_UID", input.uid),
-    ];
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    }];
+    env.extend(identity(input.owner));
     env.extend(
         input
             .environment
@@ -239,11 +216,7 @@ fn collector(input: &JobInput<'_>) -> Container {
         image: Some(input.collector_image.to_string()),
         command: Some(vec!["dgdr-operator".to_owned()]),
         args: Some(args.map(str::to_owned).to_vec()),
-        env: Some(vec![
-            variable("DGDR_NAME", input.dgdr.as_str()),
-            variable("DGDR_NAMESPACE", input.namespace),
-            variable("DGDR_UID", input.uid),
-        ]),
+        env: Some(identity(input.owner).into()),
         volume_mounts: Some(vec![mount(OUTPUT_VOLUME, OUTPUT_DIRECTORY, Some(true))]),
         security_context: Some(restricted()),
         ..Container::default()
@@ -277,6 +250,15 @@ fn volumes(input: &JobInput<'_>) -> Vec<Volume> {
         ..Volume::default()
     });
     [output].into_iter().chain(cache).collect()
+}
+
+/// How both containers know which DGDR they work for.
+fn identity(owner: Owner<'_>) -> [EnvVar; 3] {
+    [
+        variable("DGDR_NAME", owner.dgdr.as_str()),
+        variable("DGDR_NAMESPACE", owner.namespace),
+        variable("DGDR_UID", owner.uid),
+    ]
 }
 
 fn variable(name: &str, value: &str) -> EnvVar {

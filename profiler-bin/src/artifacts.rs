@@ -1,5 +1,7 @@
 //! The files of a finished run: what other programs read, and what people look at.
 
+use dgdr_types::contract::file;
+
 mod directory;
 mod log;
 mod pareto;
@@ -13,7 +15,7 @@ pub use record::{RECORD_FILE, Record, RecordInput, Timings};
 pub use status::{STATUS_FILE, StatusFile, message};
 
 /// The deployment, ready to be applied.
-pub const DEPLOYMENT_FILE: &str = "final_config.yaml";
+pub const DEPLOYMENT_FILE: &str = file::DEPLOYMENT;
 /// Configurations that no other one beats.
 pub const PARETO_FILE: &str = "pareto.csv";
 /// What happened, line by line.

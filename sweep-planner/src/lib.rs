@@ -76,8 +76,9 @@ pub use outcome::{
 };
 pub use pick::pick;
 pub use problem::{
-    AttentionKind, Budget, Decimals, DisaggregatedCorrections, ExpertFacts, Extensions, Goal, Load,
-    ModelFacts, ModelKind, Picking, ProbeKind, Problem, SearchSpace, Serving, Sla, SystemFacts, Workload,
+    AttentionKind, Budget, Decimals, DisaggregatedCorrections, ExpertFacts, Extensions, Goal, Latencies,
+    Load, ModelFacts, ModelKind, Picking, ProbeKind, Problem, SearchSpace, Serving, Sla, SystemFacts,
+    Workload,
 };
 pub use walk::{PastItl, Walk, WalkPolicy};
 

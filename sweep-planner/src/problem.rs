@@ -7,6 +7,7 @@ use dgdr_units::{Bytes, Gpus, Milliseconds, RequestsPerSecond};
 use serde::{Deserialize, Serialize};
 
 use crate::PlannerError;
+use crate::outcome::relative_excess;
 
 /// What the planner needs to know of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -226,7 +227,29 @@ pub enum Goal {
     Latency,
 }
 
+/// Latencies that are held against a goal, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Latencies {
+    /// Time to first token.
+    pub ttft: f64,
+    /// Time between tokens.
+    pub itl: f64,
+    /// Time of the whole request.
+    pub request: f64,
+}
+
 impl Goal {
+    /// By what share latencies miss the SLA, all bounds added; 0 where it is kept or there is none.
+    pub fn excess(self, reached: Latencies) -> f64 {
+        match self.sla() {
+            None => 0.0,
+            Some(Sla::TokenLatency { ttft, itl }) => {
+                relative_excess(reached.ttft, ttft.get()) + relative_excess(reached.itl, itl.get())
+            }
+            Some(Sla::RequestLatency(bound)) => relative_excess(reached.request, bound.get()),
+        }
+    }
+
     /// The SLA, if one was given.
     pub const fn sla(self) -> Option<Sla> {
         match self {

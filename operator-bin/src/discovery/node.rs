@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use dgdr_types::GpuSku;
+use dgdr_types::dgd::GPU_RESOURCE;
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, Taint, Toleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::{ClusterView, GPU_RESOURCE};
+use super::ClusterView;
 
 /// Number of GPUs of a node.
 const COUNT: &str = "nvidia.com/gpu.count";

@@ -7,6 +7,8 @@ use k8s_openapi::api::core::v1::PodSpec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::owner::Owner;
+
 use super::{JobError, JobInput, ProfilerProgram, RenderedJob, profiling_job};
 
 fn open(value: Value) -> Open {
@@ -31,9 +33,11 @@ fn rendered(overrides: Option<Value>, cache: Option<&ModelCache>) -> Result<Rend
     let own: ImageReference = "registry.example/dgdr-operator:0.1.0".parse().unwrap();
     let overrides = overrides.map(open);
     profiling_job(&JobInput {
-        dgdr: &dgdr,
-        namespace: "serving",
-        uid: "0b9a1c9e-5a0f-4f5e-9d3e-0d8a4c1f2b3a",
+        owner: Owner {
+            dgdr: &dgdr,
+            namespace: "serving",
+            uid: "0b9a1c9e-5a0f-4f5e-9d3e-0d8a4c1f2b3a",
+        },
         config: r#"{"model":"Qwen/Qwen3-0.6B"}"#,
         program: ProfilerProgram::Native,
         image: &image,

@@ -1,12 +1,13 @@
 //! `profiler_status.yaml`: how a Job's other containers follow a run. Keys and values are upstream's contract.
 
+use dgdr_types::contract::file;
 use dgdr_types::spec::ProfilingPhase;
 use serde::Serialize;
 
 use super::directory::{OutputDirectory, WriteError};
 
 /// The file's name.
-pub const STATUS_FILE: &str = "profiler_status.yaml";
+pub const STATUS_FILE: &str = file::STATUS;
 
 /// Upstream's message of a phase. A simulation sweeps all roles at once, so both sweeps read alike.
 pub const fn message(phase: ProfilingPhase) -> &'static str {

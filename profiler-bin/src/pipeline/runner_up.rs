@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 
 use dgdr_perf_model::Backend;
-use dgdr_sweep_planner::{Configuration, Lost, Outcome, Performance, Picking, Problem, RankedEntry, Sla};
+use dgdr_sweep_planner::{
+    Configuration, Latencies, Lost, Outcome, Performance, Picking, Problem, RankedEntry,
+};
 use serde::Serialize;
 
 use super::comparison::Comparison;
@@ -93,14 +95,11 @@ fn better(mine: &Configuration, theirs: &Configuration, problem: &Problem) -> Or
 
 /// By what share the SLA is missed, all bounds added; 0 when it is kept.
 fn excess(problem: &Problem, reached: &Performance) -> f64 {
-    let over = |value: f64, bound: f64| (value / bound - 1.0).max(0.0);
-    match problem.goal.sla() {
-        None => 0.0,
-        Some(Sla::TokenLatency { ttft, itl }) => {
-            over(reached.ttft.get(), ttft.get()) + over(reached.itl.get(), itl.get())
-        }
-        Some(Sla::RequestLatency(bound)) => over(reached.request_latency.get(), bound.get()),
-    }
+    problem.goal.excess(Latencies {
+        ttft: reached.ttft.get(),
+        itl: reached.itl.get(),
+        request: reached.request_latency.get(),
+    })
 }
 
 /// Why a configuration of another engine lost to the pick, in the planner's own words.

@@ -5,15 +5,22 @@ use crate::run::{Sandbox, files, request, stderr};
 /// Runs a request text and checks exit code, words of the message, and what is left behind.
 #[track_caller]
 fn check(text: &str, code: i32, words: &[&str]) {
+    check_with(&[], text, code, words);
+}
+
+/// The same with further arguments.
+#[track_caller]
+fn check_with(arguments: &[&str], text: &str, code: i32, words: &[&str]) {
     let sandbox = Sandbox::new();
     let config = sandbox.write("dgdr.yaml", text);
-    let output = sandbox.run(&[
+    let own = [
         "profile",
         "--config",
         config.to_str().unwrap(),
         "--output-dir",
         "out",
-    ]);
+    ];
+    let output = sandbox.run(&[&own, arguments].concat());
     let told = stderr(&output);
     assert_eq!(output.status.code(), Some(code), "{told}");
     for word in words {
@@ -142,23 +149,13 @@ fn an_unwritable_output_directory_is_named() {
 
 #[test]
 fn curves_that_no_config_map_holds_are_refused() {
-    let sandbox = Sandbox::new();
-    let config = sandbox.write("dgdr.yaml", &request("Qwen/Qwen3-32B", "vllm"));
-    let output = sandbox.run(&[
-        "profile",
-        "--config",
-        config.to_str().unwrap(),
-        "--output-dir",
-        "out",
-        "--decode-interpolation-granularity",
-        "200",
-    ]);
-    let told = stderr(&output);
-    assert_eq!(output.status.code(), Some(6), "{told}");
-    assert!(told.contains("a ConfigMap holds at most 1048576"), "{told}");
-    assert!(told.contains("--decode-interpolation-granularity"), "{told}");
-    assert_eq!(
-        files(&sandbox.path("out")),
-        ["profile_sla.log", "profiler_status.yaml"]
+    check_with(
+        &["--decode-interpolation-granularity", "200"],
+        &request("Qwen/Qwen3-32B", "vllm"),
+        6,
+        &[
+            "a ConfigMap holds at most 1048576",
+            "--decode-interpolation-granularity",
+        ],
     );
 }

@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use dgdr_units::{Gpus, Milliseconds, RequestsPerSecond, TokensPerSecond, floor_count};
 
 use super::choice::Choice;
-use crate::outcome::{Configuration, Performance, relative_excess};
-use crate::{Goal, Load, Picking, Problem, Sla};
+use crate::outcome::{Configuration, Performance};
+use crate::{Goal, Latencies, Load, Picking, Problem};
 
 /// A choice's merit; smaller is better, term by term.
 #[derive(Debug, Clone, Copy)]
@@ -54,13 +54,11 @@ impl<'a> Judge<'a> {
 
     /// Bounds are "at most": equality keeps them. (Upstream's decode filter wants strictly less.)
     pub(super) fn excess(&self, choice: &Choice) -> f64 {
-        match self.problem.goal.sla() {
-            None => 0.0,
-            Some(Sla::TokenLatency { ttft, itl }) => {
-                relative_excess(choice.ttft, ttft.get()) + relative_excess(choice.itl, itl.get())
-            }
-            Some(Sla::RequestLatency(bound)) => relative_excess(self.request_latency(choice), bound.get()),
-        }
+        self.problem.goal.excess(Latencies {
+            ttft: choice.ttft,
+            itl: choice.itl,
+            request: self.request_latency(choice),
+        })
     }
 
     /// `TTFT + ITL × (OSL − 1)`.
