@@ -33,8 +33,26 @@ pub mod file {
     pub const DEPLOYMENT: &str = "final_config.yaml";
 }
 
+/// Variables by which the containers of a profiling Job know which DGDR they work for.
+pub mod environment {
+    /// Its name.
+    pub const NAME: &str = "DGDR_NAME";
+    /// Its namespace.
+    pub const NAMESPACE: &str = "DGDR_NAMESPACE";
+    /// Its UID.
+    pub const UID: &str = "DGDR_UID";
+    /// Generation of its spec. An extension.
+    pub const GENERATION: &str = "DGDR_GENERATION";
+}
+
 /// Annotation keys.
 pub mod annotation {
+    /// UID of the DGDR that something was made for: names come back, UIDs do not.
+    pub const UID: &str = "dgdr.nvidia.com/uid";
+    /// Generation of the DGDR's spec that something was made from.
+    pub const GENERATION: &str = "dgdr.nvidia.com/generation";
+    /// On a DGDR: `delete` lets its deployment go with it; unset, the deployment outlives it.
+    pub const DEPLOYMENT_ON_DELETE: &str = "dgdr.nvidia.com/deployment-on-delete";
     /// The generated DGD as YAML; its presence marks a DGD that is still to be created.
     pub const GENERATED_DGD_SPEC: &str = "nvidia.com/generated-dgd-spec";
     /// Further resources as multi-document YAML, at most [`MAX_ADDITIONAL_RESOURCES_BYTES`].

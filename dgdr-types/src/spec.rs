@@ -12,7 +12,9 @@ pub mod choice;
 pub mod status;
 
 pub use choice::{BackendChoice, Choice, OptimizationType, Phase, ProfilingPhase, SearchStrategy};
-pub use status::{Condition, ConditionStatus, DeploymentInfo, DgdrStatus, ParetoPoint, ProfilingResults};
+pub use status::{
+    Condition, ConditionStatus, DeploymentInfo, DgdrStatus, DiscoveredHardware, ParetoPoint, ProfilingResults,
+};
 
 /// A JSON object that is kept as it is.
 pub type Open = Map<String, Value>;

@@ -26,10 +26,12 @@ pub enum Action {
     DeleteJob,
     /// Create the profiling Job.
     CreateJob,
+    /// Simulate here and write the output that a Job would have left.
+    ProfileInline,
     /// Apply the ConfigMaps beside the deployment.
     ApplyConfigMaps,
-    /// Create the deployment.
-    CreateDeployment,
+    /// Apply the deployment.
+    ApplyDeployment,
     /// Let the deployment own the ConfigMaps that it mounts.
     AdoptConfigMaps,
 }

@@ -9,7 +9,9 @@ mod token;
 
 use std::collections::BTreeMap;
 
-use dgdr_types::contract::{HF_TOKEN_SECRET, IMAGE_PULL_SECRET, PROFILING_SERVICE_ACCOUNT, label};
+use dgdr_types::contract::{
+    HF_TOKEN_SECRET, IMAGE_PULL_SECRET, PROFILING_SERVICE_ACCOUNT, environment, label,
+};
 use dgdr_types::names::job_name;
 use dgdr_types::spec::Open;
 use dgdr_types::{ImageReference, ModelCache};
@@ -216,7 +218,7 @@ fn collector(input: &JobInput<'_>) -> Container {
         image: Some(input.collector_image.to_string()),
         command: Some(vec!["dgdr-operator".to_owned()]),
         args: Some(args.map(str::to_owned).to_vec()),
-        env: Some(identity(input.owner).into()),
+        env: Some(identity(input.owner)),
         volume_mounts: Some(vec![mount(OUTPUT_VOLUME, OUTPUT_DIRECTORY, Some(true))]),
         security_context: Some(restricted()),
         ..Container::default()
@@ -253,12 +255,16 @@ fn volumes(input: &JobInput<'_>) -> Vec<Volume> {
 }
 
 /// How both containers know which DGDR they work for.
-fn identity(owner: Owner<'_>) -> [EnvVar; 3] {
-    [
-        variable("DGDR_NAME", owner.dgdr.as_str()),
-        variable("DGDR_NAMESPACE", owner.namespace),
-        variable("DGDR_UID", owner.uid),
-    ]
+fn identity(owner: Owner<'_>) -> Vec<EnvVar> {
+    let known = [
+        variable(environment::NAME, owner.dgdr.as_str()),
+        variable(environment::NAMESPACE, owner.namespace),
+        variable(environment::UID, owner.uid),
+    ];
+    let generation = owner
+        .generation
+        .map(|generation| variable(environment::GENERATION, &generation.to_string()));
+    known.into_iter().chain(generation).collect()
 }
 
 fn variable(name: &str, value: &str) -> EnvVar {

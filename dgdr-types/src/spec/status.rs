@@ -37,6 +37,36 @@ pub struct DgdrStatus {
     /// State of the deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment_info: Option<DeploymentInfo>,
+    /// GPUs that the search was made for, where they were discovered. An extension: upstream's operator writes them into
+    /// the spec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<DiscoveredHardware>,
+}
+
+/// GPUs that were discovered, and what of them the search was given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct DiscoveredHardware {
+    /// GPU system.
+    pub gpu_sku: String,
+    /// Product, as the nodes name it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub product: String,
+    /// Memory of one GPU, MiB.
+    pub vram_mb: u64,
+    /// GPUs of one node.
+    pub num_gpus_per_node: u32,
+    /// Nodes that can be used.
+    pub nodes: u32,
+    /// GPUs of these nodes that nobody had asked for.
+    pub free_gpus: u32,
+    /// GPUs that the search was given.
+    pub total_gpus: u32,
+    /// Whether the nodes are joined by RDMA.
+    pub rdma: bool,
+    /// Where it was read: `NodeLabels` or `DCGM`.
+    pub source: String,
 }
 
 /// One condition, as `metav1.Condition`.

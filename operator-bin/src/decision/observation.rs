@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dgdr_types::spec::{DgdrStatus, Open, ProfilingPhase};
+use dgdr_types::spec::{DgdrStatus, DiscoveredHardware, Open, ProfilingPhase};
 
 use super::conditions::Timestamp;
 
@@ -15,6 +15,8 @@ pub struct Object<'a> {
     pub status: &'a DgdrStatus,
     /// Whether its result is deployed unasked.
     pub auto_apply: bool,
+    /// Name of its profiling Job.
+    pub job: &'a str,
 }
 
 /// Everything that a decision rests on.
@@ -26,6 +28,8 @@ pub struct Observation<'a> {
     pub faults: Option<&'a str>,
     /// What is missing in the cluster, and what to do about it: a volume, GPUs.
     pub missing: Option<&'a str>,
+    /// GPUs that were discovered for it; none where the spec says all.
+    pub hardware: Option<&'a DiscoveredHardware>,
     /// The profiling Job.
     pub job: JobState<'a>,
     /// What the profiler passed on.
@@ -68,6 +72,15 @@ impl Default for Deadlines {
 pub enum JobState<'a> {
     /// There is none.
     Absent,
+    /// None is needed: the operator simulates by itself.
+    Inline,
+    /// One of an earlier spec is still there.
+    Leftover,
+    /// The API server refused it for good.
+    Rejected {
+        /// Why.
+        message: &'a str,
+    },
     /// It has not ended.
     Active {
         /// Why its pod does not run, and what to do: an image, a secret, no node.
@@ -130,6 +143,8 @@ pub enum Deployment<'a> {
         /// Whose.
         owner: &'a str,
     },
+    /// It was made for an earlier DGDR of the same name, which it outlived.
+    Outdated,
     /// It is there.
     Present {
         /// How it goes.

@@ -62,20 +62,42 @@ pub(super) fn pending(observed: &Observation<'_>, next: &mut Next<'_>) {
         reason::VALIDATION_PASSED,
         "DGDR spec validation passed",
     ));
-    if observed.job == JobState::Absent {
-        if observed.object.status.observed_generation.is_none() {
-            next.tell(EventKind::Normal, "Initialized", "DGDR initialized successfully");
+    next.status().hardware = observed.hardware.cloned();
+    match observed.job {
+        JobState::Absent => {
+            prepare(observed, next);
+            next.act(Action::DeleteStaleOutput);
+            return next.act(Action::CreateJob);
         }
-        next.say(no(condition::PROFILING, reason::DISCOVERING_HARDWARE, PREPARING));
-        next.enter(Phase::Pending);
-        next.act(Action::DeleteStaleOutput);
-        return next.act(Action::CreateJob);
+        JobState::Leftover => {
+            prepare(observed, next);
+            return next.act(Action::DeleteJob);
+        }
+        JobState::Inline if observed.output == Output::Absent => {
+            prepare(observed, next);
+            return next.act(Action::ProfileInline);
+        }
+        JobState::Inline => return profiling(observed, next),
+        JobState::Rejected { message } => {
+            let statement = no(condition::PROFILING, reason::JOB_CREATION_FAILED, message);
+            return next.fail("ProfilingJobFailed", statement);
+        }
+        JobState::Active { .. } | JobState::Complete | JobState::Failed { .. } => {}
     }
     next.tell(EventKind::Normal, "ProfilingJobCreated", "Profiling job created");
+    next.status().profiling_job_name = Some(observed.object.job.to_owned());
     next.status().profiling_phase = Some(ProfilingPhase::Initializing);
     next.say(no(condition::PROFILING, reason::INITIALIZING, PREPARING));
     next.enter(Phase::Profiling);
     next.wake_after(observed.deadlines.profiling);
+}
+
+fn prepare(observed: &Observation<'_>, next: &mut Next<'_>) {
+    if observed.object.status.observed_generation.is_none() {
+        next.tell(EventKind::Normal, "Initialized", "DGDR initialized successfully");
+    }
+    next.say(no(condition::PROFILING, reason::DISCOVERING_HARDWARE, PREPARING));
+    next.enter(Phase::Pending);
 }
 
 pub(super) fn profiling(observed: &Observation<'_>, next: &mut Next<'_>) {
@@ -105,8 +127,16 @@ pub(super) fn profiling(observed: &Observation<'_>, next: &mut Next<'_>) {
     let too_long = observed.waited >= observed.deadlines.profiling;
     match observed.job {
         JobState::Failed { message } => profiling_failed(next, &format!("profiling job failed: {message}")),
+        JobState::Rejected { message } => {
+            next.fail(
+                "ProfilingJobFailed",
+                no(condition::PROFILING, reason::JOB_CREATION_FAILED, message),
+            );
+        }
         // Somebody deleted it: what was not finished is begun again.
         JobState::Absent => next.act(Action::CreateJob),
+        JobState::Leftover => next.act(Action::DeleteJob),
+        JobState::Inline => next.act(Action::ProfileInline),
         JobState::Active { .. } | JobState::Complete if too_long => {
             let hours = observed.deadlines.profiling.as_secs_f64() / 3600.0;
             profiling_failed(
@@ -198,9 +228,9 @@ pub(super) fn deploying(observed: &Observation<'_>, next: &mut Next<'_>) {
     }
     match observed.deployment {
         Deployment::Absent if was_seen(observed) => deleted(next),
-        Deployment::Absent => {
+        Deployment::Absent | Deployment::Outdated => {
             next.act(Action::ApplyConfigMaps);
-            next.act(Action::CreateDeployment);
+            next.act(Action::ApplyDeployment);
         }
         Deployment::Rejected { message } => next.fail(
             "DeploymentCreationFailed",
@@ -285,7 +315,10 @@ pub(super) fn deployed(observed: &Observation<'_>, next: &mut Next<'_>) {
                 next.enter(Phase::Deploying);
             }
         }
-        Deployment::Absent | Deployment::Rejected { .. } | Deployment::Foreign { .. } => deleted(next),
+        Deployment::Absent
+        | Deployment::Rejected { .. }
+        | Deployment::Foreign { .. }
+        | Deployment::Outdated => deleted(next),
     }
 }
 

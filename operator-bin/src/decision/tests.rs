@@ -20,9 +20,11 @@ fn observation(status: &DgdrStatus) -> Observation<'_> {
             generation: 1,
             status,
             auto_apply: true,
+            job: "profile-my-model",
         },
         faults: None,
         missing: None,
+        hardware: None,
         job: JobState::Absent,
         output: Output::Absent,
         deployment: Deployment::Absent,
@@ -229,6 +231,47 @@ fn sights<'a>(base: Observation<'a>, manifest: &'a Open) -> Vec<(&'static str, O
                 ..base
             },
         ),
+        (
+            "graph of an earlier request",
+            Observation {
+                deployment: Deployment::Outdated,
+                ..base
+            },
+        ),
+        (
+            "inline",
+            Observation {
+                job: JobState::Inline,
+                ..base
+            },
+        ),
+        (
+            "inline with its result",
+            Observation {
+                job: JobState::Inline,
+                output: Output::Succeeded {
+                    name: "my-model-dgd",
+                    manifest,
+                },
+                ..base
+            },
+        ),
+        (
+            "job of an earlier spec",
+            Observation {
+                job: JobState::Leftover,
+                ..base
+            },
+        ),
+        (
+            "job refused",
+            Observation {
+                job: JobState::Rejected {
+                    message: "Job.batch is invalid",
+                },
+                ..base
+            },
+        ),
     ]
 }
 
@@ -310,6 +353,7 @@ fn a_locked_spec_is_said_to_be_so_once() {
             generation: 2,
             status: &status,
             auto_apply: true,
+            job: "profile-my-model",
         },
         deployment: present(GraphState::Successful),
         ..observation(&status)
@@ -334,6 +378,7 @@ fn a_changed_spec_begins_again_after_a_failure() {
         generation: 2,
         status: &failed.status,
         auto_apply: true,
+        job: "profile-my-model",
     };
     let again = decide(&Observation {
         object,
@@ -394,11 +439,14 @@ proptest! {
     #[test]
     fn every_sight_settles(
         phase in prop::sample::select(Phase::ALL.to_vec()),
-        job in prop::sample::select(vec![JobState::Absent, ACTIVE, JobState::Complete, JobState::Failed { message: "x" }]),
+        job in prop::sample::select(vec![
+            JobState::Absent, JobState::Inline, JobState::Leftover, JobState::Rejected { message: "no" }, ACTIVE,
+            JobState::Complete, JobState::Failed { message: "x" },
+        ]),
         output in 0_usize..5,
         deployment in prop::sample::select(vec![
             Deployment::Absent, present(GraphState::Pending), present(GraphState::Successful), present(GraphState::Failed),
-            Deployment::Rejected { message: "no" }, Deployment::Foreign { owner: "DGDR other" },
+            Deployment::Rejected { message: "no" }, Deployment::Foreign { owner: "DGDR other" }, Deployment::Outdated,
         ]),
         generation in 1_i64..3,
         auto_apply: bool,
@@ -411,7 +459,7 @@ proptest! {
         let mut quiet = false;
         for _ in 0..8 {
             let seen = Observation {
-                object: Object { generation, status: &status, auto_apply },
+                object: Object { generation, status: &status, auto_apply, job: "profile-my-model" },
                 faults, missing, job, output: outputs(&manifest)[output], deployment,
                 waited: Duration::from_hours(hours),
                 ..observation(&status)

@@ -37,6 +37,7 @@ fn rendered(overrides: Option<Value>, cache: Option<&ModelCache>) -> Result<Rend
             dgdr: &dgdr,
             namespace: "serving",
             uid: "0b9a1c9e-5a0f-4f5e-9d3e-0d8a4c1f2b3a",
+            generation: Some(1),
         },
         config: r#"{"model":"Qwen/Qwen3-0.6B"}"#,
         program: ProfilerProgram::Native,
