@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use dgdr_types::contract::MAX_CONFIG_MAP_BYTES;
 use dgdr_types::contract::file::{DEPLOYMENT as RESULT_FILE, STATUS as STATUS_FILE};
+use dgdr_types::contract::{MAX_CONFIG_MAP_BYTES, annotation};
 use dgdr_types::names::output_config_map_name;
 use dgdr_types::spec::{Choice, ProfilingPhase};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 
 use crate::owner::Owner;
@@ -26,6 +28,11 @@ pub mod key {
     pub const ERROR: &str = "profiler_error";
 }
 
+/// Value of [`key::STATUS`] of a profiler that ended well.
+pub const SUCCESS: &str = "success";
+/// Value of [`key::STATUS`] of a profiler that ended badly.
+pub const FAILED: &str = "failed";
+
 /// How long error texts may be: they become messages of conditions, which hold 32,768 bytes.
 const MAX_ERROR_BYTES: usize = 16 * 1024;
 
@@ -38,6 +45,8 @@ pub struct ProfilerStatus {
     pub phase: Option<ProfilingPhase>,
     /// What it does, for people.
     pub message: String,
+    /// When it said so, by its own clock; none where it does not tell.
+    pub timestamp: Option<Timestamp>,
 }
 
 /// How a profiler goes.
@@ -57,6 +66,9 @@ pub enum Progress {
 /// Why a status file says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatusError {
+    /// There is none.
+    #[error("it wrote no {STATUS_FILE}")]
+    Missing,
     /// No YAML, or not the keys that a status file has; it may be half written.
     #[error("{STATUS_FILE} cannot be read: {problem}")]
     Unreadable {
@@ -84,6 +96,8 @@ struct Wire {
     message: Option<String>,
     #[serde(default)]
     error: Option<String>,
+    #[serde(default)]
+    timestamp: Option<String>,
 }
 
 impl ProfilerStatus {
@@ -92,6 +106,9 @@ impl ProfilerStatus {
     /// # Errors
     /// [`StatusError`] for a file of another kind or of half its length.
     pub fn parse(text: &str) -> Result<Self, StatusError> {
+        if text.is_empty() {
+            return Err(StatusError::Missing);
+        }
         let wire: Wire = serde_saphyr::from_str(text).map_err(|error| StatusError::Unreadable {
             problem: error.to_string(),
         })?;
@@ -103,8 +120,8 @@ impl ProfilerStatus {
             .transpose()?;
         let progress = match wire.status.as_str() {
             "running" => Progress::Running,
-            "success" => Progress::Succeeded,
-            "failed" => {
+            SUCCESS => Progress::Succeeded,
+            FAILED => {
                 let error = wire.error.filter(|error| !error.is_empty());
                 Progress::Failed {
                     error: error.unwrap_or_else(|| message.clone()),
@@ -122,6 +139,7 @@ impl ProfilerStatus {
             progress,
             phase,
             message,
+            timestamp: wire.timestamp.and_then(|text| text.parse().ok()),
         })
     }
 }
@@ -145,15 +163,36 @@ pub struct Ended {
     pub exit_code: i32,
     /// The cluster's word for it, for example `OOMKilled`.
     pub reason: Option<String>,
+    /// What it said last.
+    pub message: Option<String>,
+}
+
+/// What became of a profiler's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// It wrote none.
+    Nothing,
+    /// It wrote one.
+    Text(&'a str),
+    /// It wrote one that no ConfigMap holds, and which was not read therefore.
+    TooLarge {
+        /// Its length.
+        bytes: u64,
+    },
+    /// It wrote something else.
+    Unusable {
+        /// What is wrong with it.
+        problem: &'a str,
+    },
 }
 
 /// What a profiler left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left<'a> {
-    /// Its status file as it is.
+    /// Its status file as it is; empty where it wrote none.
     pub status_text: &'a str,
-    /// Its result; none where it wrote none.
-    pub result: Option<&'a str>,
+    /// Its result.
+    pub result: Found<'a>,
     /// How its container ended; none while it runs.
     pub ended: Option<Ended>,
 }
@@ -181,34 +220,42 @@ fn progress(status: &ProfilerStatus) -> BTreeMap<String, String> {
         .map(|phase| (key::PHASE.to_owned(), phase.name().to_owned()));
     phase
         .into_iter()
-        .chain([(key::MESSAGE.to_owned(), status.message.clone())])
+        .chain([(key::MESSAGE.to_owned(), shortened(&status.message))])
         .collect()
 }
 
 fn success(status: &ProfilerStatus, left: &Left<'_>) -> BTreeMap<String, String> {
-    let Some(result) = left.result else {
-        let error = format!("the profiler reports success and left no {RESULT_FILE}");
-        return failure(&failed(status, error), left.status_text);
+    let problem = match left.result {
+        Found::Text(result) => {
+            let mut entries = progress(status);
+            entries.insert(key::STATUS.to_owned(), SUCCESS.to_owned());
+            entries.insert(RESULT_FILE.to_owned(), result.to_owned());
+            entries.insert(STATUS_FILE.to_owned(), left.status_text.to_owned());
+            let bytes: usize = entries.iter().map(|(name, text)| name.len() + text.len()).sum();
+            if bytes <= MAX_CONFIG_MAP_BYTES {
+                return entries;
+            }
+            too_large(&result.len())
+        }
+        Found::TooLarge { bytes } => too_large(&bytes),
+        Found::Nothing => format!("the profiler reports success and left no {RESULT_FILE}"),
+        Found::Unusable { problem } => {
+            format!("the profiler reports success, and its {RESULT_FILE} cannot be passed on: {problem}")
+        }
     };
-    let mut entries = progress(status);
-    entries.insert(key::STATUS.to_owned(), "success".to_owned());
-    entries.insert(RESULT_FILE.to_owned(), result.to_owned());
-    entries.insert(STATUS_FILE.to_owned(), left.status_text.to_owned());
-    let bytes: usize = entries.iter().map(|(name, text)| name.len() + text.len()).sum();
-    if bytes <= MAX_CONFIG_MAP_BYTES {
-        return entries;
-    }
-    let error = format!(
-        "{RESULT_FILE} is {} bytes, and a ConfigMap holds at most {MAX_CONFIG_MAP_BYTES} in all: ask for fewer points of \
-         the planner's curves",
-        result.len()
-    );
-    failure(&failed(status, error), left.status_text)
+    failure(&failed(status, problem), left.status_text)
+}
+
+fn too_large(bytes: &dyn std::fmt::Display) -> String {
+    format!(
+        "{RESULT_FILE} is {bytes} bytes, and a ConfigMap holds at most {MAX_CONFIG_MAP_BYTES} in all: ask for fewer \
+         points of the planner's curves"
+    )
 }
 
 fn failure(status: &ProfilerStatus, status_text: &str) -> BTreeMap<String, String> {
     let mut entries = progress(status);
-    entries.insert(key::STATUS.to_owned(), "failed".to_owned());
+    entries.insert(key::STATUS.to_owned(), FAILED.to_owned());
     if let Progress::Failed { error } = &status.progress {
         entries.insert(key::ERROR.to_owned(), shortened(error));
     }
@@ -237,18 +284,26 @@ fn unreadable(error: &StatusError, ended: &Ended) -> ProfilerStatus {
         },
         phase: None,
         message: "Profiler failed".to_owned(),
+        timestamp: None,
     }
 }
 
 fn words(ended: &Ended) -> String {
-    let Ended { exit_code, reason } = ended;
-    match reason
+    let Ended {
+        exit_code,
+        reason,
+        message,
+    } = ended;
+    let reason = reason
         .as_deref()
-        .filter(|reason| *reason != "Completed" && *reason != "Error")
-    {
-        Some(reason) => format!("the profiler ended with exit code {exit_code} ({reason})"),
-        None => format!("the profiler ended with exit code {exit_code}"),
-    }
+        .filter(|reason| *reason != "Completed" && *reason != "Error");
+    let message = message
+        .as_deref()
+        .map(str::trim)
+        .filter(|message| !message.is_empty());
+    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    let message = message.map_or_else(String::new, |message| format!(" (its last words: {message})"));
+    format!("the profiler ended with exit code {exit_code}{reason}{message}")
 }
 
 /// The end of a text that is too long: errors say last what happened.
@@ -263,10 +318,14 @@ fn shortened(text: &str) -> String {
     format!("… {}", &text[start..])
 }
 
-/// The ConfigMap of a DGDR's results, which goes with it.
-pub fn config_map(owner: Owner<'_>, entries: BTreeMap<String, String>) -> ConfigMap {
+/// The ConfigMap of a DGDR's results, which goes with it; `generation` is that of the spec which was profiled.
+pub fn config_map(owner: Owner<'_>, generation: Option<i64>, entries: BTreeMap<String, String>) -> ConfigMap {
+    let annotation = generation.map(|generation| (annotation::GENERATION.to_owned(), generation.to_string()));
     ConfigMap {
-        metadata: owner.metadata(output_config_map_name(owner.dgdr)),
+        metadata: ObjectMeta {
+            annotations: annotation.map(|annotation| [annotation].into()),
+            ..owner.metadata(output_config_map_name(owner.dgdr))
+        },
         data: Some(entries),
         ..ConfigMap::default()
     }

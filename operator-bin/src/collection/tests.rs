@@ -1,7 +1,7 @@
 use dgdr_types::spec::ProfilingPhase;
 use proptest::prelude::*;
 
-use super::{Ended, Left, ProfilerStatus, Progress, StatusError, entries, key};
+use super::{Ended, Found, Left, ProfilerStatus, Progress, StatusError, entries, key};
 
 /// As `yaml.safe_dump` of upstream's profiler folds and quotes it.
 const FAILED: &str = "error: 'RuntimeError: it''s \"broken\": $HOME and a very long text that goes on and on until the dumper\n  \
@@ -15,10 +15,11 @@ const SUCCESS: &str = "status: success\nphase: Done\nmessage: Profiler completed
 fn left<'a>(status_text: &'a str, result: Option<&'a str>, exit_code: Option<i32>) -> Left<'a> {
     Left {
         status_text,
-        result,
+        result: result.map_or(Found::Nothing, Found::Text),
         ended: exit_code.map(|exit_code| Ended {
             exit_code,
             reason: (exit_code == 137).then(|| "OOMKilled".to_owned()),
+            message: None,
         }),
     }
 }
