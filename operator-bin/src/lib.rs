@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod collection;
+pub mod collector;
 pub mod decision;
 pub mod discovery;
 pub mod owner;

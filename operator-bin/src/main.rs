@@ -1,13 +1,15 @@
 //! The controller of DynamoGraphDeploymentRequests.
 //!
-//! So far it says which API it belongs to; the controller and the output collector are not written yet.
+//! A thin layer over the library: one line a command.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use dgdr_operator::collector;
 use dgdr_types::contract::{API_VERSION, KIND};
+use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, Parser)]
 #[command(name = "dgdr-operator", version)]
@@ -18,12 +20,50 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Pass a profiler's results on to the ConfigMap of its DGDR; runs beside the profiler in its Job.
+    Collect(collector::Arguments),
     /// Print the version and the API that it belongs to.
     Version,
 }
 
+/// Exit code where the cluster failed.
+const CLUSTER_FAILED: u8 = 5;
+
+/// The error is the last line of the log, and so the message of the ended container.
+fn collect(arguments: &collector::Arguments) -> ExitCode {
+    log();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "there is no runtime");
+            return CLUSTER_FAILED.into();
+        }
+    };
+    let result = runtime.block_on(collector::collect(arguments));
+    // A thread that still reads a file system which does not answer must not keep the container.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the results were not passed on");
+            CLUSTER_FAILED.into()
+        }
+    }
+}
+
+/// Logs as JSON to stderr, as `RUST_LOG` asks.
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Collect(arguments) => collect(&arguments),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             match writeln!(
