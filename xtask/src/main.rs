@@ -9,6 +9,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 #[cfg(feature = "oracle")]
 mod accuracy;
 mod bench_peer;
+#[cfg(feature = "cluster")]
+mod cluster;
 #[cfg(feature = "codegen")]
 mod codegen;
 #[cfg(any(feature = "interop", feature = "oracle"))]
@@ -25,6 +27,7 @@ mod peer;
 #[cfg(feature = "perf-data")]
 mod perf_data;
 #[cfg(not(all(
+    feature = "cluster",
     feature = "codegen",
     feature = "interop",
     feature = "oracle",
@@ -84,6 +87,13 @@ enum Task {
     #[cfg(not(feature = "interop"))]
     #[command(disable_help_flag = true)]
     Interop(reexec::PassedArgs),
+    /// Start or end a Kubernetes control plane with stand-ins for GPU nodes (rebuilds xtask with what that needs)
+    #[cfg(feature = "cluster")]
+    Cluster(cluster::ClusterArgs),
+    /// Start or end a Kubernetes control plane with stand-ins for GPU nodes (rebuilds xtask with what that needs)
+    #[cfg(not(feature = "cluster"))]
+    #[command(disable_help_flag = true)]
+    Cluster(reexec::PassedArgs),
     /// Run every check that this machine can run
     Test(suite::SuiteArgs),
 }
@@ -123,6 +133,10 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Interop(args) => interop::run(args),
         #[cfg(not(feature = "interop"))]
         Task::Interop(args) => reexec::with_feature("interop", "interop", args),
+        #[cfg(feature = "cluster")]
+        Task::Cluster(args) => cluster::run(args).map(|()| ExitCode::SUCCESS),
+        #[cfg(not(feature = "cluster"))]
+        Task::Cluster(args) => reexec::with_feature("cluster", "cluster", args),
         Task::Test(args) => suite::run(*args),
     }
 }
