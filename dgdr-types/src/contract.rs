@@ -57,8 +57,6 @@ pub mod annotation {
     pub const GENERATED_DGD_SPEC: &str = "nvidia.com/generated-dgd-spec";
     /// Further resources as multi-document YAML, at most [`MAX_ADDITIONAL_RESOURCES_BYTES`].
     pub const ADDITIONAL_RESOURCES: &str = "dgdr.nvidia.com/additional-resources";
-    /// Generation of the DGDR for which an object was made, on the profiler's output.
-    pub const GENERATION: &str = "dgdr.nvidia.com/generation";
     /// Largest value of [`ADDITIONAL_RESOURCES`]; all annotations of an object may hold 262,144 bytes.
     pub const MAX_ADDITIONAL_RESOURCES_BYTES: usize = 250_000;
 }

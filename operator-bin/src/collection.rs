@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use dgdr_types::contract::MAX_CONFIG_MAP_BYTES;
 use dgdr_types::contract::file::{DEPLOYMENT as RESULT_FILE, STATUS as STATUS_FILE};
-use dgdr_types::contract::{MAX_CONFIG_MAP_BYTES, annotation};
 use dgdr_types::names::output_config_map_name;
 use dgdr_types::spec::{Choice, ProfilingPhase};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 
 use crate::owner::Owner;
@@ -318,14 +317,10 @@ fn shortened(text: &str) -> String {
     format!("… {}", &text[start..])
 }
 
-/// The ConfigMap of a DGDR's results, which goes with it; `generation` is that of the spec which was profiled.
-pub fn config_map(owner: Owner<'_>, generation: Option<i64>, entries: BTreeMap<String, String>) -> ConfigMap {
-    let annotation = generation.map(|generation| (annotation::GENERATION.to_owned(), generation.to_string()));
+/// The ConfigMap of a DGDR's results, which goes with it.
+pub fn config_map(owner: Owner<'_>, entries: BTreeMap<String, String>) -> ConfigMap {
     ConfigMap {
-        metadata: ObjectMeta {
-            annotations: annotation.map(|annotation| [annotation].into()),
-            ..owner.metadata(output_config_map_name(owner.dgdr))
-        },
+        metadata: owner.metadata(output_config_map_name(owner.dgdr)),
         data: Some(entries),
         ..ConfigMap::default()
     }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use dgdr_types::contract::environment;
 use dgdr_types::names::DgdrName;
 use kube::{Client, Config};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -41,16 +42,16 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", default_value = crate::profiling_job::OUTPUT_DIRECTORY)]
     pub output_dir: PathBuf,
     /// Name of the DGDR.
-    #[arg(long, value_name = "NAME", env = "DGDR_NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", env = environment::NAME, value_parser = name)]
     pub dgdr: DgdrName,
     /// Its namespace.
-    #[arg(long, value_name = "NAMESPACE", env = "DGDR_NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE", env = environment::NAMESPACE)]
     pub namespace: String,
     /// Its UID.
-    #[arg(long, value_name = "UID", env = "DGDR_UID")]
+    #[arg(long, value_name = "UID", env = environment::UID)]
     pub uid: String,
     /// Generation of the spec that is profiled.
-    #[arg(long, value_name = "NUMBER", env = "DGDR_GENERATION")]
+    #[arg(long, value_name = "NUMBER", env = environment::GENERATION)]
     pub generation: Option<i64>,
     /// The pod in which the profiler runs.
     #[arg(long, value_name = "NAME", env = "HOSTNAME")]

@@ -63,10 +63,11 @@ impl Writer {
             dgdr: &self.dgdr,
             namespace: &self.namespace,
             uid: &self.uid,
+            generation: self.generation,
         };
         let name = output_config_map_name(&self.dgdr);
         let what = format!("writing ConfigMap {}/{name}", self.namespace);
-        let object = config_map(owner, self.generation, entries.clone());
+        let object = config_map(owner, entries.clone());
         let parameters = PatchParams::apply(FIELD_OWNER).force();
         let patch = Patch::Apply(&object);
         let written = self.config_maps.patch(&name, &parameters, &patch);

@@ -1,9 +1,5 @@
 //! The collector as its container runs it: the program, a directory, and an API server that misbehaves.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod api;
 
