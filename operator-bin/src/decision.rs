@@ -86,5 +86,33 @@ pub fn decide(observed: &Observation<'_>) -> Decision {
     next.finish()
 }
 
+/// The status of a DGDR whose own cannot be read: something else wrote it, and as upstream has it, it has failed.
+pub fn unreadable(generation: i64, now: Timestamp<'_>) -> DgdrStatus {
+    let status = DgdrStatus {
+        phase: Some(Phase::Failed),
+        observed_generation: Some(generation),
+        ..DgdrStatus::default()
+    };
+    let object = Object {
+        generation,
+        status: &status,
+        auto_apply: true,
+        job: "",
+    };
+    let observed = Observation {
+        object,
+        faults: None,
+        missing: None,
+        hardware: None,
+        job: JobState::Absent,
+        output: Output::Absent,
+        deployment: Deployment::Absent,
+        waited: Duration::ZERO,
+        deadlines: Deadlines::default(),
+        now,
+    };
+    decide(&observed).status
+}
+
 #[cfg(test)]
 mod tests;

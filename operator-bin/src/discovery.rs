@@ -109,8 +109,29 @@ pub struct ClusterView<'a> {
 impl Inventory {
     /// Sorts the nodes of a cluster into pools.
     pub fn of(cluster: ClusterView<'_>) -> Self {
+        let gpus = cluster.nodes.iter().filter_map(|node| node_gpus(node, &cluster));
+        Self::pooled(gpus, cluster.nodes.len())
+    }
+
+    /// Sorts what exporters tell into pools. They do not tell who holds GPUs, so that all of them count as free.
+    pub fn of_scraped(scraped: &[dcgm::ScrapedGpus]) -> Self {
+        let gpus = scraped.iter().map(|gpus| NodeGpus {
+            name: gpus.node.clone(),
+            sku: GpuSku::from_product(&gpus.product),
+            product: gpus.product.clone(),
+            memory_mib: gpus.memory_mib,
+            count: gpus.count,
+            allocatable: gpus.count,
+            requested: 0,
+            unusable: None,
+            rdma: false,
+        });
+        Self::pooled(gpus, scraped.len())
+    }
+
+    fn pooled(gpus: impl Iterator<Item = NodeGpus>, nodes: usize) -> Self {
         let mut pools: BTreeMap<(Option<GpuSku>, String), Vec<NodeGpus>> = BTreeMap::new();
-        for gpus in cluster.nodes.iter().filter_map(|node| node_gpus(node, &cluster)) {
+        for gpus in gpus {
             // Products of one system differ in their spelling only; without a system the spelling is all there is.
             let product = gpus.sku.map_or_else(|| gpus.product.clone(), |_| String::new());
             pools.entry((gpus.sku, product)).or_default().push(gpus);
@@ -124,7 +145,7 @@ impl Inventory {
         });
         Self {
             pools,
-            nodes: u32::try_from(cluster.nodes.len()).unwrap_or(u32::MAX),
+            nodes: u32::try_from(nodes).unwrap_or(u32::MAX),
         }
     }
 

@@ -90,7 +90,10 @@ pub fn read(text: &str, name: &str, version: DgdVersion) -> Result<Generated, Ge
 }
 
 fn config_map(document: Value) -> Result<ConfigMap, GeneratedError> {
-    let name = document["metadata"]["name"].as_str().unwrap_or("without name").to_owned();
+    let name = document["metadata"]["name"]
+        .as_str()
+        .unwrap_or("without name")
+        .to_owned();
     serde_json::from_value(document).map_err(|error| GeneratedError::ConfigMap {
         name,
         problem: error.to_string(),
@@ -103,7 +106,9 @@ fn named(document: Value, name: &str) -> Open {
         _ => Map::new(),
     };
     manifest.remove("status");
-    let metadata = manifest.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+    let metadata = manifest
+        .entry("metadata")
+        .or_insert_with(|| Value::Object(Map::new()));
     if let Value::Object(metadata) = metadata {
         metadata.insert("name".to_owned(), name.into());
         metadata.remove("namespace");
@@ -114,7 +119,9 @@ fn named(document: Value, name: &str) -> Open {
 /// Fills the runtime's version into components that state none: it may be given after the search.
 pub fn fill_runtime_version(manifest: &mut Open, runtime_version: &str) {
     const FIELD: &str = "runtimeVersionOverride";
-    let Some(Value::Object(spec)) = manifest.get_mut("spec") else { return };
+    let Some(Value::Object(spec)) = manifest.get_mut("spec") else {
+        return;
+    };
     let mut fill = |component: &mut Value| {
         if let Value::Object(component) = component {
             component.entry(FIELD).or_insert_with(|| runtime_version.into());

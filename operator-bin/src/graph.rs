@@ -19,7 +19,10 @@ pub struct Health {
 
 /// Reads a deployment's status, in either version: a list of components, or services by name.
 pub fn health(status: Option<&Value>) -> Health {
-    let state = match status.and_then(|status| status.get("state")).and_then(Value::as_str) {
+    let state = match status
+        .and_then(|status| status.get("state"))
+        .and_then(Value::as_str)
+    {
         Some("successful") => GraphState::Successful,
         Some("failed") => GraphState::Failed,
         Some("pending") => GraphState::Pending,
@@ -123,7 +126,11 @@ mod tests {
     fn marked(name: &str, uid: Option<&str>) -> ObjectMeta {
         let labels = [(label::DGDR_NAME, name), (label::DGDR_NAMESPACE, "n")];
         ObjectMeta {
-            labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+            labels: Some(
+                labels
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into(),
+            ),
             annotations: uid.map(|uid| [(annotation::UID.to_owned(), uid.to_owned())].into()),
             ..ObjectMeta::default()
         }
@@ -164,10 +171,19 @@ mod tests {
             replicas: 3,
             available: 1,
         };
-        assert_eq!(health(Some(&json!({"state": "pending", "components": parts}))), expected);
-        assert_eq!(health(Some(&json!({"state": "pending", "services": parts}))), expected);
+        assert_eq!(
+            health(Some(&json!({"state": "pending", "components": parts}))),
+            expected
+        );
+        assert_eq!(
+            health(Some(&json!({"state": "pending", "services": parts}))),
+            expected
+        );
         assert_eq!(health(None).state, GraphState::Initializing);
-        assert_eq!(health(Some(&json!({"state": "failed"}))).state, GraphState::Failed);
+        assert_eq!(
+            health(Some(&json!({"state": "failed"}))).state,
+            GraphState::Failed
+        );
     }
 
     #[test]

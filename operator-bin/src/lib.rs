@@ -4,11 +4,16 @@
 
 pub mod collection;
 pub mod collector;
+pub mod controller;
 pub mod decision;
 pub mod discovery;
 pub mod generated;
 pub mod graph;
+pub mod leadership;
+pub mod metrics;
 pub mod owner;
 pub mod pod_trouble;
+pub mod probes;
 pub mod profiling_job;
+pub mod settings;
 pub mod status_patch;

@@ -7,7 +7,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use dgdr_operator::collector;
+use dgdr_operator::settings::{LogFormat, Settings};
+use dgdr_operator::{collector, controller};
 use dgdr_types::contract::{API_VERSION, KIND};
 use tracing_subscriber::EnvFilter;
 
@@ -20,6 +21,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the controller.
+    Run(Settings),
     /// Pass a profiler's results on to the ConfigMap of its DGDR; runs beside the profiler in its Job.
     Collect(collector::Arguments),
     /// Print the version and the API that it belongs to.
@@ -31,7 +34,7 @@ const CLUSTER_FAILED: u8 = 5;
 
 /// The error is the last line of the log, and so the message of the ended container.
 fn collect(arguments: &collector::Arguments) -> ExitCode {
-    log();
+    log(LogFormat::Json);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -51,18 +54,60 @@ fn collect(arguments: &collector::Arguments) -> ExitCode {
     }
 }
 
-/// Logs as JSON to stderr, as `RUST_LOG` asks.
-fn log() {
+/// Logs to stderr, as `RUST_LOG` asks.
+fn log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Text => log.init(),
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+fn run(settings: Settings) -> ExitCode {
+    log(settings.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "there is no runtime");
+            return CLUSTER_FAILED.into();
+        }
+    };
+    let result = runtime.block_on(async {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        tokio::spawn(async move {
+            signalled().await;
+            let _ = stop.send(true);
+        });
+        controller::run(settings, stopped).await
+    });
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the operator ends");
+            CLUSTER_FAILED.into()
+        }
+    }
+}
+
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Run(settings) => run(settings),
         Command::Collect(arguments) => collect(&arguments),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");

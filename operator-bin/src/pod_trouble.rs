@@ -84,7 +84,9 @@ impl Stuck {
 /// All containers of a pod that wait in vain, and the pod itself where no node takes it.
 pub fn stuck(pod: &Pod) -> Vec<Stuck> {
     let name = pod.metadata.name.clone().unwrap_or_default();
-    let Some(status) = &pod.status else { return Vec::new() };
+    let Some(status) = &pod.status else {
+        return Vec::new();
+    };
     let unschedulable = status
         .conditions
         .iter()
@@ -175,15 +177,15 @@ mod tests {
     #[test]
     fn every_stuck_container_is_named() {
         let waits = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
-        let pod = pod(json!({
+        let pod = pod(&json!({
             "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
                 "message": "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."}],
-            "initContainerStatuses": [container("download", waits("ErrImagePull", "not found"))],
+            "initContainerStatuses": [container("download", &waits("ErrImagePull", "not found"))],
             "containerStatuses": [
-                container("main", waits("ImagePullBackOff", "Back-off pulling image")),
-                container("token", waits("CreateContainerConfigError", "secret \"s\" not found")),
-                container("loop", waits("CrashLoopBackOff", "back-off 40s restarting failed container")),
-                container("starting", waits("ContainerCreating", "")),
+                container("main", &waits("ImagePullBackOff", "Back-off pulling image")),
+                container("token", &waits("CreateContainerConfigError", "secret \"s\" not found")),
+                container("loop", &waits("CrashLoopBackOff", "back-off 40s restarting failed container")),
+                container("starting", &waits("ContainerCreating", "")),
             ],
         }));
         let text: Vec<String> = stuck(&pod)
@@ -196,20 +198,21 @@ mod tests {
     #[test]
     fn a_failed_pod_says_how_its_worker_ended() {
         let ended = |code: i32, reason: &str| json!({"terminated": {"exitCode": code, "reason": reason, "message": "m"}});
-        let both = pod(json!({"phase": "Failed", "containerStatuses": [
-            container("output-copier", ended(1, "Error")), container("profiler", ended(137, "OOMKilled"))]}));
+        let both = pod(&json!({"phase": "Failed", "containerStatuses": [
+            container("output-copier", &ended(1, "Error")), container("profiler", &ended(137, "OOMKilled"))]}));
         insta::assert_snapshot!(failure(&both, "profiler").unwrap());
-        let beside = pod(json!({"phase": "Failed", "containerStatuses": [
-            container("profiler", ended(0, "Completed")), container("output-copier", ended(5, "Error"))]}));
+        let beside = pod(&json!({"phase": "Failed", "containerStatuses": [
+            container("profiler", &ended(0, "Completed")), container("output-copier", &ended(5, "Error"))]}));
         assert_eq!(
             failure(&beside, "profiler").unwrap(),
             "Pod: p, Container: output-copier, ExitCode: 5, Reason: Error, Message: m"
         );
-        let evicted = pod(json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."}));
+        let evicted =
+            pod(&json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."}));
         assert_eq!(
             failure(&evicted, "profiler").unwrap(),
             "Pod: p, Reason: Evicted, Message: The node was low on memory."
         );
-        assert_eq!(failure(&pod(json!({"phase": "Running"})), "profiler"), None);
+        assert_eq!(failure(&pod(&json!({"phase": "Running"})), "profiler"), None);
     }
 }

@@ -19,11 +19,15 @@ spec:
         - name: main
           image: r/vllm-runtime:1.6.1
 ";
-const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: planner-config\ndata:\n  a.json: '{}'\n";
+const CONFIG_MAP: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: planner-config\ndata:\n  a.json: '{}'\n";
 
 fn names(text: &str) -> (String, Vec<String>) {
     let generated = read(text, "m-dgd", DgdVersion::V1beta1).unwrap();
-    let name = generated.manifest["metadata"]["name"].as_str().unwrap().to_owned();
+    let name = generated.manifest["metadata"]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let config_maps = generated
         .config_maps
         .into_iter()
@@ -39,8 +43,14 @@ fn every_order_of_documents_is_read() {
     let name = "m-dgd".to_owned();
     assert_eq!(names(DEPLOYMENT), (name.clone(), vec![]));
     assert_eq!(names(&format!("---\n{DEPLOYMENT}")), (name.clone(), vec![]));
-    assert_eq!(names(&format!("{CONFIG_MAP}---\n{DEPLOYMENT}")), (name.clone(), one()));
-    assert_eq!(names(&format!("{DEPLOYMENT}---\n{CONFIG_MAP}")), (name.clone(), one()));
+    assert_eq!(
+        names(&format!("{CONFIG_MAP}---\n{DEPLOYMENT}")),
+        (name.clone(), one())
+    );
+    assert_eq!(
+        names(&format!("{DEPLOYMENT}---\n{CONFIG_MAP}")),
+        (name.clone(), one())
+    );
     let all = format!("{CONFIG_MAP}---\n{second}---\n{DEPLOYMENT}");
     let both = vec!["planner-config".to_owned(), "planner-profile-data".to_owned()];
     assert_eq!(names(&all), (name, both));
@@ -86,7 +96,12 @@ fn what_cannot_be_deployed_is_said() {
 #[test]
 fn other_kinds_are_named() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n";
-    let generated = read(&format!("{secret}---\n{DEPLOYMENT}"), "m-dgd", DgdVersion::V1beta1).unwrap();
+    let generated = read(
+        &format!("{secret}---\n{DEPLOYMENT}"),
+        "m-dgd",
+        DgdVersion::V1beta1,
+    )
+    .unwrap();
     assert_eq!(generated.skipped, ["Secret"]);
 }
 

@@ -1,0 +1,481 @@
+//! One look at one request: observe, decide, act, and one write of its status.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dgdr_types::contract::{FIELD_OWNER, FINALIZER};
+use dgdr_types::names::{DgdrName, output_config_map_name};
+use dgdr_types::spec::{Choice as _, DgdrStatus, Phase};
+use dgdr_types::{DgdrError, dgd::DgdVersion};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::controller::Action as Next;
+use kube::runtime::events::{Event as Told, EventType};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use super::act::{self, ActError, Outcome};
+use super::context::Context;
+use super::hardware::{self, Sources};
+use super::observe::{Seen, SeenDeployment, SeenJob, SeenOutput, ended, seconds};
+use super::request::Request;
+use crate::decision::{self, Action, Decision, Event, EventKind, Timestamp};
+use crate::generated;
+use crate::graph;
+use crate::metrics::Search;
+use crate::settings::DiscoverySource;
+use crate::status_patch::status_patch;
+
+/// Wait after somebody else wrote first.
+const CONFLICT: Duration = Duration::from_millis(50);
+
+/// Why a request could not be settled; it is tried again, with waits that grow.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReconcileError {
+    /// Something could not be done.
+    #[error(transparent)]
+    Act(#[from] ActError),
+    /// Something could not be read or written.
+    #[error("{what}: {source}")]
+    Api {
+        /// What.
+        what: &'static str,
+        /// What went wrong.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+impl ReconcileError {
+    /// A word for metrics.
+    pub(super) fn cause(&self) -> &'static str {
+        let source = match self {
+            Self::Act(ActError::Api { source, .. }) | Self::Api { source, .. } => source,
+            Self::Act(ActError::NoDeploymentKind) => return "no_deployment_kind",
+            Self::Act(ActError::NoManifest) => return "no_manifest",
+        };
+        match source.as_ref() {
+            kube::Error::Api(status) => match status.code {
+                403 => "forbidden",
+                404 => "not_found",
+                409 => "conflict",
+                429 => "too_many_requests",
+                500..=599 => "server_error",
+                _ => "refused",
+            },
+            _ => "unreachable",
+        }
+    }
+}
+
+fn api_error(what: &'static str) -> impl FnOnce(kube::Error) -> ReconcileError {
+    move |source| ReconcileError::Api {
+        what,
+        source: Box::new(source),
+    }
+}
+
+/// Looks at a request once.
+///
+/// # Errors
+/// [`ReconcileError`] for what may work later.
+pub(super) async fn reconcile(watched: Arc<Request>, context: Arc<Context>) -> Result<Next, ReconcileError> {
+    let started = Instant::now();
+    let request = context.latest.newer(watched);
+    let (namespace, name) = (request.namespace().to_owned(), request.name().to_owned());
+    context.backlog.remove(&namespace, &name);
+    let result = settle(&context, request).await;
+    context.metrics.reconciled(
+        started.elapsed(),
+        result.as_ref().err().map(ReconcileError::cause),
+    );
+    if result.is_ok() {
+        context.failures.succeeded(&namespace, &name);
+    }
+    result
+}
+
+/// What to do after an error.
+pub(super) fn again(request: &Request, error: &ReconcileError, context: &Context) -> Next {
+    let wait = context.failures.failed(request.namespace(), request.name());
+    warn!(
+        namespace = request.namespace(), name = request.name(), %error, wait_ms = wait.as_millis(),
+        "a request is tried again"
+    );
+    Next::requeue(wait)
+}
+
+async fn settle(context: &Context, request: Arc<Request>) -> Result<Next, ReconcileError> {
+    if request.is_going() {
+        context.latest.forget(request.namespace(), request.name());
+        release(context, &request).await?;
+        return Ok(Next::await_change());
+    }
+    if request.is_envelope() {
+        return Ok(Next::await_change());
+    }
+    let Some(mut seen) = look(&request) else {
+        return write_invalid(context, &request).await;
+    };
+    observe(context, &mut seen).await?;
+    let (decision, told) = carry_out(context, &mut seen).await?;
+    if !write(context, &seen, &decision.status).await? {
+        return Ok(Next::requeue(CONFLICT));
+    }
+    for event in decision.events.iter().chain(&told) {
+        tell(context, &seen.request, event).await;
+    }
+    count(context, &seen, &decision);
+    Ok(decision.wake_after.map_or_else(Next::await_change, Next::requeue))
+}
+
+/// Counts a search that just ended.
+fn count(context: &Context, seen: &Seen, decision: &Decision) {
+    let searched = [Phase::Pending, Phase::Profiling];
+    let ended = match decision.status.phase {
+        Some(Phase::Ready | Phase::Deploying) => "succeeded",
+        Some(Phase::Failed) => "failed",
+        Some(Phase::Pending | Phase::Profiling | Phase::Deployed) | None => return,
+    };
+    let Some(resolved) = seen
+        .resolved
+        .as_ref()
+        .filter(|_| searched.contains(&seen.phase()))
+    else {
+        return;
+    };
+    let search = Search {
+        strategy: resolved.search_strategy.name(),
+        outcome: ended,
+    };
+    context
+        .metrics
+        .searched(&search, seen.profiled_for(&context.stores));
+}
+
+/// The request with its name and status checked; none where either cannot be.
+fn look(request: &Arc<Request>) -> Option<Seen> {
+    let (name, fault) = match DgdrName::new(request.name()) {
+        Ok(name) => (name, None),
+        // Under a name that can be: only its fault is told.
+        Err(error) => (
+            DgdrName::new("invalid").ok()?,
+            Some(format!("metadata.name: {error}")),
+        ),
+    };
+    let mut seen = Seen::of(Arc::clone(request), name).ok()?;
+    seen.faults = fault;
+    Some(seen)
+}
+
+/// Everything that the decision of this phase rests on.
+async fn observe(context: &Context, seen: &mut Seen) -> Result<(), ReconcileError> {
+    if seen.faults.is_some() {
+        return Ok(());
+    }
+    match seen.phase() {
+        Phase::Pending | Phase::Profiling => {
+            examine(context, seen).await;
+            seen.look_at_job(&context.stores, context.settings.rapid, false);
+            if seen.look_at_output(&context.stores) {
+                read_output(context, seen).await?;
+            }
+        }
+        Phase::Ready | Phase::Deploying | Phase::Deployed => look_at_deployment(context, seen).await?,
+        Phase::Failed => {}
+    }
+    Ok(())
+}
+
+/// The spec, and what the cluster has for it.
+async fn examine(context: &Context, seen: &mut Seen) {
+    let resolved = match seen.request.resolved() {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            seen.faults = Some(faults(&error));
+            return;
+        }
+    };
+    if let Some(cache) = &resolved.model_cache {
+        let namespace = seen.request.namespace();
+        let key = kube::runtime::reflector::ObjectRef::new(&cache.pvc_name).within(namespace);
+        if context.stores.claims.get(&key).is_none() {
+            seen.missing = Some(format!(
+                "model cache PVC {} not found in namespace {namespace}",
+                cache.pvc_name
+            ));
+        }
+    }
+    let settings = &context.settings;
+    let ask_exporters = settings.gpu_discovery == DiscoverySource::Dcgm
+        || (settings.gpu_discovery == DiscoverySource::Auto && !has_labelled_nodes(context));
+    let given = &resolved.hardware;
+    let is_open = given.gpu_sku.is_none() || given.gpus_per_node.is_none() || given.total_gpus.is_none();
+    let scraped = if ask_exporters && is_open {
+        Some(context.exporters.ask(&context.stores.pods.state()).await)
+    } else {
+        None
+    };
+    let sources = Sources {
+        stores: &context.stores,
+        scraped: scraped.as_ref().map(|scraped| scraped.as_slice()),
+        allowed: settings.gpu_discovery,
+        cap: settings.gpu_cap(),
+    };
+    match hardware::offer(&seen.request, &resolved, sources) {
+        Ok(offer) => seen.offer = Some(offer),
+        Err(problem) => {
+            let all = seen.missing.take().into_iter().chain([problem]);
+            seen.missing = Some(all.collect::<Vec<_>>().join("\n"));
+        }
+    }
+    seen.resolved = Some(resolved);
+}
+
+fn has_labelled_nodes(context: &Context) -> bool {
+    const PRODUCT: &str = "nvidia.com/gpu.product";
+    let labelled = |node: &k8s_openapi::api::core::v1::Node| {
+        let labels = node.metadata.labels.as_ref();
+        labels.is_some_and(|labels| labels.contains_key(PRODUCT))
+    };
+    let nodes = context.stores.nodes.as_ref();
+    nodes.is_some_and(|nodes| nodes.find(labelled).is_some())
+}
+
+/// All faults, one a line.
+fn faults(error: &DgdrError) -> String {
+    match error {
+        DgdrError::Invalid(findings) => {
+            let lines: Vec<String> = findings.as_slice().iter().map(ToString::to_string).collect();
+            lines.join("\n")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The profiler's result, straight from the API server: the stores leave it out, and may be behind.
+async fn read_output(context: &Context, seen: &mut Seen) -> Result<(), ReconcileError> {
+    let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), seen.request.namespace());
+    let found = maps.get_opt(&output_config_map_name(&seen.name)).await;
+    let found = found.map_err(api_error("read the profiler's output"))?;
+    let Some(map) = found.filter(|map| seen.is_current(map, &context.stores)) else {
+        return Ok(());
+    };
+    seen.output = match ended(&map) {
+        Err(said) => said,
+        Ok(None) => SeenOutput::Absent,
+        Ok(Some(text)) => {
+            let name = seen.request.deployment_name(&seen.name);
+            let version = context
+                .stores
+                .graphs()
+                .map_or_else(DgdVersion::default, |graphs| graphs.version);
+            match generated::read(&text, &name, version) {
+                Ok(generated) => SeenOutput::Succeeded(generated.manifest),
+                Err(error) => SeenOutput::Unusable(error.to_string()),
+            }
+        }
+    };
+    Ok(())
+}
+
+async fn look_at_deployment(context: &Context, seen: &mut Seen) -> Result<(), ReconcileError> {
+    seen.look_at_deployment(&context.stores, false);
+    let is_unclaimed =
+        matches!(&seen.deployment, SeenDeployment::Foreign(owner) if owner.starts_with("nobody"));
+    let is_missing = seen.deployment == SeenDeployment::Absent && seen.phase() != Phase::Ready;
+    if !is_unclaimed && !is_missing {
+        return Ok(());
+    }
+    // What is missed is looked for where it cannot be out of date, before anybody is told that it is gone.
+    let Some(graphs) = context.stores.graphs() else {
+        return Ok(());
+    };
+    let api: Api<kube::api::DynamicObject> =
+        Api::namespaced_with(context.client.clone(), seen.request.namespace(), &graphs.resource);
+    let found = api.get_opt(&seen.deployment_name).await;
+    let Some(found) = found.map_err(api_error("read the deployment"))? else {
+        return Ok(());
+    };
+    let wanted = act::selected(&context.client, seen).await?;
+    let wanted = wanted
+        .and_then(|manifest| manifest.get("spec").cloned())
+        .unwrap_or(Value::Null);
+    let is_as_generated = found
+        .data
+        .get("spec")
+        .is_some_and(|spec| graph::holds(spec, &wanted));
+    if is_unclaimed && is_as_generated {
+        seen.look_at_deployment(&context.stores, true);
+    }
+    if is_missing {
+        seen.deployment = seen.judge(&found.metadata, found.data.get("status"), is_as_generated);
+    }
+    Ok(())
+}
+
+/// Decides and acts; where the API server refuses for good, that is decided upon in turn.
+async fn carry_out(context: &Context, seen: &mut Seen) -> Result<(Decision, Vec<Event>), ReconcileError> {
+    let trouble = trouble(seen);
+    let mut decision = decision::decide(&seen.observation(
+        &context.stores,
+        context.settings.deadlines(),
+        trouble.as_deref(),
+    ));
+    let mut told = Vec::new();
+    for action in decision.actions.clone() {
+        match act::act(context, seen, &action).await? {
+            Outcome::Done => continue,
+            Outcome::Told(reason, message) => {
+                let kind = if reason == "DeploymentCreated" {
+                    EventKind::Normal
+                } else {
+                    EventKind::Warning
+                };
+                told.push(Event {
+                    kind,
+                    reason,
+                    message,
+                });
+                continue;
+            }
+            Outcome::Rejected(message) => refused(seen, &action, message),
+            Outcome::Forbidden(message) => {
+                seen.missing = Some(format!(
+                    "the API server does not allow it: {message}; grant the operator the role that it comes with, or raise \
+                     the quota"
+                ));
+            }
+            Outcome::Taken(owner) => seen.deployment = SeenDeployment::Foreign(owner),
+        }
+        decision = decision::decide(&seen.observation(
+            &context.stores,
+            context.settings.deadlines(),
+            trouble.as_deref(),
+        ));
+        break;
+    }
+    Ok((decision, told))
+}
+
+fn refused(seen: &mut Seen, action: &Action, message: String) {
+    match action {
+        Action::ApplyDeployment => seen.deployment = SeenDeployment::Rejected(message),
+        Action::ProfileInline => seen.output = SeenOutput::Unusable(message),
+        Action::CreateJob
+        | Action::DeleteJob
+        | Action::DeleteStaleOutput
+        | Action::ApplyConfigMaps
+        | Action::AdoptConfigMaps => seen.job = SeenJob::Rejected(message),
+    }
+}
+
+/// What a deployment's pods wait for, all of it.
+fn trouble(seen: &Seen) -> Option<String> {
+    let SeenDeployment::Present { stuck, .. } = &seen.deployment else {
+        return None;
+    };
+    let first = stuck.first()?;
+    let all: Vec<String> = stuck.iter().map(crate::pod_trouble::Stuck::sentence).collect();
+    Some(format!("{}; {}", all.join("; "), first.remedy()))
+}
+
+/// Writes what changed; false where somebody else wrote first.
+async fn write(context: &Context, seen: &Seen, status: &DgdrStatus) -> Result<bool, ReconcileError> {
+    let version = seen.request.metadata.resource_version.clone().unwrap_or_default();
+    let Some(patch) = status_patch(&seen.status, status, &version) else {
+        return Ok(true);
+    };
+    let phase = status.phase.unwrap_or(Phase::Pending);
+    let written = write_patch(context, &seen.request, &patch).await?;
+    if written && seen.status.phase != status.phase {
+        info!(
+            namespace = seen.request.namespace(),
+            name = seen.request.name(),
+            uid = seen.request.uid(),
+            phase = phase.name(),
+            "a request changed its phase"
+        );
+    }
+    Ok(written)
+}
+
+async fn write_patch(context: &Context, request: &Request, patch: &Value) -> Result<bool, ReconcileError> {
+    let api: Api<Request> = Api::namespaced(context.client.clone(), request.namespace());
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_OWNER.to_owned()),
+        ..PatchParams::default()
+    };
+    match api
+        .patch_status(request.name(), &parameters, &Patch::Merge(patch))
+        .await
+    {
+        Ok(answer) => {
+            context.latest.wrote(answer);
+            Ok(true)
+        }
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+        Err(source) => Err(api_error("write the status")(source)),
+    }
+}
+
+/// A status that nobody can read, written by something else: as upstream, it has failed.
+async fn write_invalid(context: &Context, request: &Request) -> Result<Next, ReconcileError> {
+    let failed = decision::unreadable(request.generation(), Timestamp(&seconds(jiff::Timestamp::now())));
+    let version = request.metadata.resource_version.clone().unwrap_or_default();
+    if let Some(patch) = status_patch(&DgdrStatus::default(), &failed, &version) {
+        write_patch(context, request, &patch).await?;
+    }
+    Ok(Next::await_change())
+}
+
+async fn tell(context: &Context, request: &Request, event: &Event) {
+    let told = Told {
+        type_: match event.kind {
+            EventKind::Normal => EventType::Normal,
+            EventKind::Warning => EventType::Warning,
+        },
+        reason: event.reason.to_owned(),
+        // What the API server takes for a note.
+        note: Some(event.message.chars().take(1000).collect()),
+        action: action(event.reason).to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = context.recorder.publish(&told, &request.reference()).await {
+        warn!(namespace = request.namespace(), name = request.name(), %error, "an event could not be written");
+    }
+}
+
+/// Upstream's word for what was being done.
+fn action(reason: &str) -> &'static str {
+    match reason {
+        "ValidationFailed" | "SpecChangeRejected" | "Initialized" => "Validate",
+        "ProfilingJobCreated" | "DeploymentCreated" | "SpecGenerated" => "Create",
+        "DeploymentDeleted" => "Delete",
+        "ProfilingCheckFailed" | "ImagePullFailed" => "Get",
+        _ => "Update",
+    }
+}
+
+/// Lets go of a request that upstream's operator held: everything of it goes by its owners.
+async fn release(context: &Context, request: &Request) -> Result<(), ReconcileError> {
+    let held = request.metadata.finalizers.iter().flatten();
+    let others: Vec<&String> = held.filter(|held| *held != FINALIZER).collect();
+    if others.len() == request.metadata.finalizers.as_ref().map_or(0, Vec::len) {
+        return Ok(());
+    }
+    let api: Api<Request> = Api::namespaced(context.client.clone(), request.namespace());
+    let patch = json!({"metadata": {
+        "resourceVersion": request.metadata.resource_version, "finalizers": others,
+    }});
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_OWNER.to_owned()),
+        ..PatchParams::default()
+    };
+    match api.patch(request.name(), &parameters, &Patch::Merge(patch)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        Err(source) => Err(api_error("release a request that is being deleted")(source)),
+    }
+}
