@@ -240,7 +240,10 @@ fn counted(context: &Arc<Context>) -> MetricsText {
         for phase in Phase::ALL {
             let is_in = |request: &&Arc<request::Request>| {
                 let found = request.status.get("phase").and_then(serde_json::Value::as_str);
-                found.unwrap_or(Phase::Pending.name()) == phase.name()
+                match found {
+                    Some(found) => found == phase.name(),
+                    None => *phase == Phase::Pending,
+                }
             };
             context
                 .metrics

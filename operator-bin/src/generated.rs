@@ -101,9 +101,8 @@ fn config_map(document: Value) -> Result<ConfigMap, GeneratedError> {
 }
 
 fn named(document: Value, name: &str) -> Open {
-    let mut manifest = match document {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
+    let Value::Object(mut manifest) = document else {
+        return Map::new();
     };
     manifest.remove("status");
     let metadata = manifest

@@ -22,7 +22,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the controller.
-    Run(Settings),
+    Run(Box<Settings>),
     /// Pass a profiler's results on to the ConfigMap of its DGDR; runs beside the profiler in its Job.
     Collect(collector::Arguments),
     /// Print the version and the API that it belongs to.
@@ -107,7 +107,7 @@ async fn signalled() {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run(settings) => run(settings),
+        Command::Run(settings) => run(*settings),
         Command::Collect(arguments) => collect(&arguments),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");

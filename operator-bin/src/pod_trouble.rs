@@ -166,11 +166,11 @@ mod tests {
 
     use super::{failure, stuck};
 
-    fn pod(status: serde_json::Value) -> Pod {
+    fn pod(status: &serde_json::Value) -> Pod {
         serde_json::from_value(json!({"metadata": {"name": "p"}, "status": status})).unwrap()
     }
 
-    fn container(name: &str, state: serde_json::Value) -> serde_json::Value {
+    fn container(name: &str, state: &serde_json::Value) -> serde_json::Value {
         json!({"name": name, "state": state, "image": "i", "imageID": "", "ready": false, "restartCount": 0})
     }
 

@@ -55,16 +55,16 @@ impl ReconcileError {
             Self::Act(ActError::NoDeploymentKind) => return "no_deployment_kind",
             Self::Act(ActError::NoManifest) => return "no_manifest",
         };
-        match source.as_ref() {
-            kube::Error::Api(status) => match status.code {
-                403 => "forbidden",
-                404 => "not_found",
-                409 => "conflict",
-                429 => "too_many_requests",
-                500..=599 => "server_error",
-                _ => "refused",
-            },
-            _ => "unreachable",
+        let kube::Error::Api(status) = source.as_ref() else {
+            return "unreachable";
+        };
+        match status.code {
+            403 => "forbidden",
+            404 => "not_found",
+            409 => "conflict",
+            429 => "too_many_requests",
+            500..=599 => "server_error",
+            _ => "refused",
         }
     }
 }
@@ -245,13 +245,11 @@ fn has_labelled_nodes(context: &Context) -> bool {
 
 /// All faults, one a line.
 fn faults(error: &DgdrError) -> String {
-    match error {
-        DgdrError::Invalid(findings) => {
-            let lines: Vec<String> = findings.as_slice().iter().map(ToString::to_string).collect();
-            lines.join("\n")
-        }
-        other => other.to_string(),
-    }
+    let DgdrError::Invalid(findings) = error else {
+        return error.to_string();
+    };
+    let lines: Vec<String> = findings.as_slice().iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 /// The profiler's result, straight from the API server: the stores leave it out, and may be behind.
@@ -264,8 +262,7 @@ async fn read_output(context: &Context, seen: &mut Seen) -> Result<(), Reconcile
     };
     seen.output = match ended(&map) {
         Err(said) => said,
-        Ok(None) => SeenOutput::Absent,
-        Ok(Some(text)) => {
+        Ok(text) => {
             let name = seen.request.deployment_name(&seen.name);
             let version = context
                 .stores
@@ -282,8 +279,7 @@ async fn read_output(context: &Context, seen: &mut Seen) -> Result<(), Reconcile
 
 async fn look_at_deployment(context: &Context, seen: &mut Seen) -> Result<(), ReconcileError> {
     seen.look_at_deployment(&context.stores, false);
-    let is_unclaimed =
-        matches!(&seen.deployment, SeenDeployment::Foreign(owner) if owner.starts_with("nobody"));
+    let is_unclaimed = seen.deployment == SeenDeployment::Unclaimed;
     let is_missing = seen.deployment == SeenDeployment::Absent && seen.phase() != Phase::Ready;
     if !is_unclaimed && !is_missing {
         return Ok(());

@@ -107,10 +107,7 @@ fn other_kinds_are_named() {
 
 #[test]
 fn a_runtime_version_fills_gaps_only() {
-    let manifest = |value| match value {
-        serde_json::Value::Object(fields) => fields,
-        other => panic!("{other}"),
-    };
+    let manifest = |value: serde_json::Value| value.as_object().cloned().unwrap();
     let mut new = manifest(json!({"spec": {"components": [
         {"name": "a"}, {"name": "b", "runtimeVersionOverride": "1.2.0"}]}}));
     fill_runtime_version(&mut new, "1.1.0");
