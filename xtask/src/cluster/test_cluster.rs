@@ -203,10 +203,11 @@ pub(crate) fn take_down(root: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let folder = Folder::open(root)?;
-    // Nothing of it is kept, so nothing has to end well; clients before servers, so that they do not complain.
-    let names = std::iter::once(super::STAND_INS).chain(Part::ALL.iter().rev().map(|part| part.program()));
-    for name in names {
-        Process::of(&folder, name).end(Signal::SIGKILL)?;
+    // The stand-ins end their containers, when they are asked to.
+    Process::of(&folder, super::STAND_INS).end(Signal::SIGTERM)?;
+    // Nothing of the others is kept, so they need not end well; clients go before servers.
+    for part in Part::ALL.iter().rev() {
+        Process::of(&folder, part.program()).end(Signal::SIGKILL)?;
     }
     fs::remove_dir_all(folder.root()).with_context(|| format!("cannot remove {}", root.display()))
 }
