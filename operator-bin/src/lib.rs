@@ -2,6 +2,7 @@
 //! no cluster.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod collection;
 pub mod collector;
 pub mod controller;
