@@ -18,6 +18,8 @@ pub const FINALIZER: &str = "nvidia.com/finalizer";
 pub const FIELD_OWNER: &str = "dynamo-operator-dgdr";
 /// Service account of the profiling Job.
 pub const PROFILING_SERVICE_ACCOUNT: &str = "dgdr-profiling-job";
+/// Name of the profiling Job's container that profiles.
+pub const PROFILER_CONTAINER: &str = "profiler";
 /// Name of the secret that may hold the Hugging Face token.
 pub const HF_TOKEN_SECRET: &str = "hf-token-secret";
 /// Name of the secret that the profiling Job pulls images with.
@@ -57,6 +59,10 @@ pub mod annotation {
     pub const GENERATED_DGD_SPEC: &str = "nvidia.com/generated-dgd-spec";
     /// Further resources as multi-document YAML, at most [`MAX_ADDITIONAL_RESOURCES_BYTES`].
     pub const ADDITIONAL_RESOURCES: &str = "dgdr.nvidia.com/additional-resources";
+    /// The `spec` of a converted DGDR as the version it came from has it, as JSON: on a stored object that of v1alpha1.
+    pub const PRESERVED_SPEC: &str = "nvidia.com/dgdr-spec";
+    /// The same of its `status`.
+    pub const PRESERVED_STATUS: &str = "nvidia.com/dgdr-status";
     /// Largest value of [`ADDITIONAL_RESOURCES`]; all annotations of an object may hold 262,144 bytes.
     pub const MAX_ADDITIONAL_RESOURCES_BYTES: usize = 250_000;
 }

@@ -20,6 +20,18 @@ pub enum DgdrError {
     /// The request breaks rules; all of them are listed.
     #[error("{0}")]
     Invalid(Findings),
+    /// An object of a version that cannot be converted.
+    #[error("apiVersion: {found:?} is no version of this resource; write nvidia.com/v1beta1")]
+    UnknownVersion {
+        /// The `apiVersion`.
+        found: String,
+    },
+    /// An object of another kind cannot be converted.
+    #[error("kind: {found:?} cannot be converted here; write DynamoGraphDeploymentRequest")]
+    OtherKind {
+        /// The `kind`.
+        found: String,
+    },
     /// A request that YAML cannot hold.
     #[error("the request cannot be written as YAML: {message}")]
     Unprintable {
@@ -59,6 +71,8 @@ impl DgdrError {
             Self::Syntax { .. } => "invalid-syntax",
             Self::Empty => "empty-request",
             Self::Invalid(_) => "invalid-request",
+            Self::UnknownVersion { .. } => "unknown-version",
+            Self::OtherKind { .. } => "other-kind",
             Self::Unprintable { .. } => "unprintable-request",
             Self::SetSyntax { .. } | Self::SetBlocked { .. } | Self::SetValue { .. } => "invalid-set",
         }

@@ -7,6 +7,7 @@ mod error;
 mod finding;
 mod gpu_sku;
 mod image;
+pub mod immutability;
 pub mod names;
 mod parse;
 pub mod planner_settings;
@@ -16,6 +17,7 @@ mod resolved;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod spec;
+pub mod v1alpha1;
 mod yaml;
 
 pub use error::DgdrError;

@@ -21,6 +21,8 @@ mod model_cache;
 mod overrides;
 mod reader;
 
+pub(crate) use reader::whole;
+
 /// Checks a request and fills its defaults.
 ///
 /// Findings come sorted by their place in the text; warnings and assumed defaults travel in the result.

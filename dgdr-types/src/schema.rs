@@ -77,23 +77,18 @@ pub fn crd() -> Value {
     use kube::CustomResourceExt;
 
     let mut crd = json!(crate::spec::DynamoGraphDeploymentRequest::crd());
-    walk(&mut crd, &mut structural);
+    complete(&mut crd);
     if let Some(root) = crd
         .pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
         .and_then(Value::as_object_mut)
     {
-        root.insert(
-            "x-kubernetes-validations".to_owned(),
-            json!([crate::contract::rules::NAME.to_json()]),
-        );
-        if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
-            let text = json!({"type": "string"});
-            properties.extend([
-                ("apiVersion".to_owned(), text.clone()),
-                ("kind".to_owned(), text),
-                ("metadata".to_owned(), json!({"type": "object"})),
-            ]);
-        }
+        let spec = root["properties"]["spec"]["properties"].as_object();
+        let fields = spec.into_iter().flatten().map(|(field, _)| field.as_str());
+        let rules = json!([
+            crate::contract::rules::NAME.to_json(),
+            crate::immutability::rule(fields)
+        ]);
+        root.insert("x-kubernetes-validations".to_owned(), rules);
     }
     if let Some(metadata) = crd.pointer_mut("/metadata").and_then(Value::as_object_mut) {
         // As upstream's: removing the chart must not remove the requests.
@@ -105,6 +100,64 @@ pub fn crd() -> Value {
     crd
 }
 
+/// Where the API server finds the webhook that converts.
+#[derive(Debug, Clone, Copy)]
+pub struct WebhookService<'a> {
+    /// Namespace of the Service.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Path of the handler.
+    pub path: &'a str,
+}
+
+/// The CustomResourceDefinition with the older version beside the stored one, for clusters where the webhook runs: without
+/// it, the API server cannot answer for that version.
+#[cfg(feature = "kube")]
+pub fn crd_with_v1alpha1(webhook: WebhookService<'_>) -> Value {
+    use kube::CustomResourceExt;
+
+    let mut older = json!(crate::v1alpha1::AlphaRequest::crd());
+    complete(&mut older);
+    let mut version = older
+        .pointer_mut("/spec/versions/0")
+        .map(Value::take)
+        .unwrap_or_default();
+    version["deprecated"] = json!(true);
+    version["deprecationWarning"] = json!(crate::v1alpha1::DEPRECATION);
+    let mut crd = crd();
+    if let Some(versions) = crd.pointer_mut("/spec/versions").and_then(Value::as_array_mut) {
+        versions.insert(0, version);
+    }
+    crd["spec"]["conversion"] = json!({
+        "strategy": "Webhook",
+        "webhook": {
+            "conversionReviewVersions": ["v1"],
+            "clientConfig": {"service": {
+                "namespace": webhook.namespace, "name": webhook.name, "path": webhook.path, "port": 443,
+            }},
+        },
+    });
+    crd
+}
+
+/// Makes a derived CRD of one version structural, with the fields that every object has.
+#[cfg(feature = "kube")]
+fn complete(crd: &mut Value) {
+    walk(crd, &mut structural);
+    if let Some(properties) = crd
+        .pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties")
+        .and_then(Value::as_object_mut)
+    {
+        let text = json!({"type": "string"});
+        properties.extend([
+            ("apiVersion".to_owned(), text.clone()),
+            ("kind".to_owned(), text),
+            ("metadata".to_owned(), json!({"type": "object"})),
+        ]);
+    }
+}
+
 /// Drops what the derive adds and upstream's CRD has not: explicit null is refused as there, and nothing defaults to
 /// null or to an empty list.
 #[cfg(feature = "kube")]
@@ -113,6 +166,10 @@ fn structural(schema: &mut Map<String, Value>) {
     if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
         values.retain(|value| !value.is_null());
     }
+    // API servers know no unsigned formats; the minimum says it.
+    schema.retain(|key, value| {
+        key != "format" || !value.as_str().is_some_and(|format| format.starts_with("uint"))
+    });
     if schema.contains_key("x-kubernetes-preserve-unknown-fields") {
         schema.remove("additionalProperties");
     }

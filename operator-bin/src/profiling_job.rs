@@ -10,7 +10,7 @@ mod token;
 use std::collections::BTreeMap;
 
 use dgdr_types::contract::{
-    HF_TOKEN_SECRET, IMAGE_PULL_SECRET, PROFILING_SERVICE_ACCOUNT, environment, label,
+    HF_TOKEN_SECRET, IMAGE_PULL_SECRET, PROFILER_CONTAINER, PROFILING_SERVICE_ACCOUNT, environment, label,
 };
 use dgdr_types::names::job_name;
 use dgdr_types::spec::Open;
@@ -26,7 +26,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::owner::Owner;
 
 /// Name of the container that profiles.
-pub const PROFILER: &str = "profiler";
+pub const PROFILER: &str = PROFILER_CONTAINER;
 /// Name of the container that passes results on; upstream's name, so that overrides of it keep their meaning.
 pub const COLLECTOR: &str = "output-copier";
 /// Volume of the results; an override of this name keeps them.

@@ -166,7 +166,7 @@ impl Field for i32 {
 }
 
 /// A whole number, also where it is written with a zero fraction (`8.0`), as JSON writers of other languages do.
-fn whole(value: &Value) -> Option<i64> {
+pub(crate) fn whole(value: &Value) -> Option<i64> {
     if let Some(whole) = value.as_i64() {
         return Some(whole);
     }

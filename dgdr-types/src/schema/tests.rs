@@ -128,9 +128,10 @@ fn crd_and_resolve_know_the_same_rules() {
         check_rule(*rule, place, document);
     }
     let crd = crd();
+    // The rule on changes speaks of two objects.
     assert_eq!(
         crd.to_string().matches("\"rule\":").count(),
-        cases.len(),
+        cases.len() + 1,
         "a rule has no case"
     );
 }
@@ -175,6 +176,86 @@ fn every_gpu_system_is_in_the_enum() {
         .pointer("/properties/spec/properties/hardware/properties/gpuSku/enum")
         .unwrap();
     assert_eq!(enumerated, &json!(GpuSku::NAMES));
+}
+
+/// The older version of upstream's CRDs, field by field.
+#[test]
+fn what_upstreams_v1alpha1_takes_is_taken() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/crds");
+    let Ok(releases) = std::fs::read_dir(folder) else {
+        println!("skipped: what_upstreams_v1alpha1_takes_is_taken: ../shared is missing");
+        return;
+    };
+    let crd = crd_with_v1alpha1(WEBHOOK);
+    let older = |crd: &Value| crd["spec"]["versions"][0].clone();
+    let ours = older(&crd);
+    let mut our_fields = BTreeMap::new();
+    fields("", &ours["schema"]["openAPIV3Schema"], &mut our_fields);
+    let mut compared = 0;
+    for release in releases {
+        let file = release
+            .unwrap()
+            .path()
+            .join("nvidia.com_dynamographdeploymentrequests.yaml");
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            continue;
+        };
+        let theirs = older(&serde_saphyr::from_str(&text).unwrap());
+        for key in [
+            "name",
+            "served",
+            "storage",
+            "deprecated",
+            "deprecationWarning",
+            "additionalPrinterColumns",
+            "subresources",
+        ] {
+            assert_eq!(ours[key], theirs[key], "{key}");
+        }
+        let mut their_fields = BTreeMap::new();
+        fields("", &theirs["schema"]["openAPIV3Schema"], &mut their_fields);
+        // Ours is untyped below these.
+        their_fields.retain(|path, _| {
+            !path.starts_with(".spec.profilingConfig.resources.")
+                && !path.starts_with(".spec.profilingConfig.tolerations[].")
+        });
+        for (path, their) in their_fields {
+            let our = our_fields
+                .get(&path)
+                .unwrap_or_else(|| panic!("{path} is missing"));
+            for key in ["type", "default", "x-kubernetes-embedded-resource"] {
+                assert_eq!(our[key], their[key], "{key} of {path}");
+            }
+            // Ours requires a spec too, as API machinery does in practice.
+            if !path.is_empty() {
+                assert_eq!(
+                    our["required"].as_array().map(Vec::len),
+                    their["required"].as_array().map(Vec::len),
+                    "{path}"
+                );
+            }
+            for value in values(&their) {
+                assert!(values(our).contains(&value), "{path} refuses {value}");
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 60, "only {compared} fields were compared");
+}
+
+const WEBHOOK: WebhookService<'_> = WebhookService {
+    namespace: "n",
+    name: "s",
+    path: "/convert",
+};
+
+/// The stored version is the same with and without the older one.
+#[test]
+fn the_older_version_is_an_addition() {
+    let mut served = crd_with_v1alpha1(WEBHOOK);
+    served["spec"]["versions"].as_array_mut().unwrap().remove(0);
+    served["spec"].as_object_mut().unwrap().remove("conversion");
+    assert_eq!(served, crd());
 }
 
 #[test]

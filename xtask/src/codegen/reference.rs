@@ -123,12 +123,13 @@ fn rules(path: &str, schema: &Value, text: &mut String) -> anyhow::Result<()> {
         .into_iter()
         .flatten()
     {
-        writeln!(
-            text,
-            "- `{path}`: {} (`{}`)",
-            plain(&rule["message"]),
-            plain(&rule["rule"])
-        )?;
+        let cel = plain(&rule["rule"]);
+        write!(text, "- `{path}`: {}", plain(&rule["message"]))?;
+        // A rule on changes looks at every field.
+        if !cel.contains("oldSelf") {
+            write!(text, " (`{cel}`)")?;
+        }
+        writeln!(text)?;
     }
     for (name, field) in properties(schema) {
         let below = if path == "the object" {
