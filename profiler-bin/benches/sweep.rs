@@ -48,6 +48,7 @@ fn dense_sweep(criterion: &mut Criterion) {
     let engine_tables = EngineTables {
         source: &tables,
         version: None,
+        threads: std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN),
     };
     criterion.bench_function("dense_sweep_qwen3_32b_h200_trtllm", |bencher| {
         bencher.iter(|| {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::{Args, ValueEnum};
 use dgdr_perf_model::efficiency::GapPolicy;
@@ -51,11 +51,20 @@ pub struct KernelTables {
     read: Arc<Mutex<Read>>,
 }
 
-/// What was read of the folder.
+/// What was read so far.
 #[derive(Debug, Default)]
 struct Read {
     systems: BTreeMap<String, &'static SystemSpec>,
+    /// The one asked for last comes last.
+    databases: Vec<(DatabaseKey, PerfDatabase)>,
 }
+
+/// What tables belong to: name of the system, engine, version as it was asked for.
+type DatabaseKey = (&'static str, Backend, Option<String>);
+
+/// Tables that are kept, decoded as far as they were used, for whoever asks again: those of all engines on two systems. A
+/// program that answers for years would otherwise end up with all of them in memory.
+const KEPT: usize = 2 * Backend::ALL.len();
 
 /// The ending of packed files.
 const PACKED: &str = "dgdrperf";
@@ -82,7 +91,7 @@ impl KernelTables {
         if !has_descriptions(folder) {
             return known();
         }
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.lock();
         if let Some(system) = read.systems.get(name) {
             return Ok(Some(system));
         }
@@ -104,6 +113,10 @@ impl KernelTables {
         backend: Backend,
         version: Option<&str>,
     ) -> Result<PerfDatabase, ProfilerError> {
+        let key = (system.name, backend, version.map(str::to_owned));
+        if let Some(known) = self.known(&key) {
+            return Ok(known);
+        }
         let gaps = GapPolicy::from(self.gaps);
         let found = match &self.folder {
             None => match gaps {
@@ -116,7 +129,30 @@ impl KernelTables {
                 None => measured(folder, system, backend, version)?,
             },
         };
-        Ok(found.with_gaps(gaps))
+        let found = found.with_gaps(gaps);
+        self.keep(key, found.clone());
+        Ok(found)
+    }
+
+    /// Tables that were read before.
+    fn known(&self, key: &DatabaseKey) -> Option<PerfDatabase> {
+        let databases = &mut self.lock().databases;
+        let place = databases.iter().position(|(known, _)| known == key)?;
+        databases[place..].rotate_left(1);
+        databases.last().map(|(_, database)| database.clone())
+    }
+
+    fn keep(&self, key: DatabaseKey, database: PerfDatabase) {
+        let databases = &mut self.lock().databases;
+        databases.retain(|(known, _)| *known != key);
+        if databases.len() == KEPT {
+            databases.remove(0);
+        }
+        databases.push((key, database));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Read> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -256,3 +292,53 @@ mod folder {
 }
 
 use folder::{describe, measured};
+
+#[cfg(test)]
+mod tests {
+    use dgdr_perf_model::{Backend, SystemSpec};
+
+    use super::{KEPT, KernelTables};
+
+    #[test]
+    fn tables_of_two_systems_are_kept_and_shared() {
+        let tables = KernelTables::default();
+        let ask = |system: &str, backend| {
+            let system = SystemSpec::by_name(system).unwrap();
+            tables.clone().database(system, backend, None).unwrap();
+            tables.lock().databases.last().unwrap().0.clone()
+        };
+        for system in ["h100_sxm", "h200_sxm", "b200_sxm", "h200_sxm"] {
+            for backend in Backend::ALL {
+                assert_eq!(
+                    ask(system, backend),
+                    (SystemSpec::by_name(system).unwrap().name, backend, None)
+                );
+                assert!(tables.lock().databases.len() <= KEPT);
+            }
+        }
+        let kept: Vec<&str> = tables
+            .lock()
+            .databases
+            .iter()
+            .map(|((name, ..), _)| *name)
+            .collect();
+        assert_eq!(
+            kept,
+            [
+                "b200_sxm", "b200_sxm", "b200_sxm", "h200_sxm", "h200_sxm", "h200_sxm"
+            ]
+        );
+    }
+
+    #[test]
+    fn another_version_is_not_the_kept_one() {
+        let tables = KernelTables::default();
+        let system = SystemSpec::by_name("h200_sxm").unwrap();
+        let current = tables.database(system, Backend::Vllm, None).unwrap();
+        assert!(tables.database(system, Backend::Vllm, Some("0.0.1")).is_err());
+        let named = tables
+            .database(system, Backend::Vllm, Some(current.version()))
+            .unwrap();
+        assert_eq!(named.version(), current.version());
+    }
+}

@@ -1,10 +1,12 @@
 //! The five steps, the same for simulation and for real engines.
 
+mod answer;
 pub mod comparison;
 mod curve_files;
 pub mod curves;
 pub mod deployment;
 mod fronts;
+pub mod in_memory;
 pub mod limits;
 pub mod options;
 pub mod pictures;

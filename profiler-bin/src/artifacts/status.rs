@@ -40,20 +40,36 @@ struct Outputs<'a> {
     final_config: Option<&'a str>,
 }
 
-/// The status file of one run, rewritten at every step.
+/// The status file of one run, rewritten at every step; of a run without files, only its text.
 #[derive(Debug)]
 pub struct StatusFile<'a> {
-    directory: &'a OutputDirectory,
+    directory: Option<&'a OutputDirectory>,
     step: ProfilingPhase,
+    text: String,
 }
 
 impl<'a> StatusFile<'a> {
     /// The status of a run into this directory; nothing is written yet.
     pub const fn new(directory: &'a OutputDirectory) -> Self {
         Self {
-            directory,
+            directory: Some(directory),
             step: ProfilingPhase::Initializing,
+            text: String::new(),
         }
+    }
+
+    /// The status of a run without files.
+    pub const fn unwritten() -> Self {
+        Self {
+            directory: None,
+            step: ProfilingPhase::Initializing,
+            text: String::new(),
+        }
+    }
+
+    /// The text of the file as it is now; empty before the first step.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// A step begins.
@@ -85,7 +101,7 @@ impl<'a> StatusFile<'a> {
     ///
     /// # Errors
     /// [`WriteError`] when the file cannot be written.
-    pub fn fail(&self, error: &str) -> Result<(), WriteError> {
+    pub fn fail(&mut self, error: &str) -> Result<(), WriteError> {
         let message = match self.step {
             ProfilingPhase::Initializing => "Config validation failed",
             ProfilingPhase::SweepingPrefill
@@ -105,12 +121,15 @@ impl<'a> StatusFile<'a> {
         })
     }
 
-    fn write(&self, content: &Content<'_>) -> Result<(), WriteError> {
-        let text = serde_saphyr::to_string(content).map_err(|error| WriteError {
-            path: self.directory.path().join(STATUS_FILE),
+    fn write(&mut self, content: &Content<'_>) -> Result<(), WriteError> {
+        self.text = serde_saphyr::to_string(content).map_err(|error| WriteError {
+            path: STATUS_FILE.into(),
             source: std::io::Error::other(error.to_string()),
         })?;
-        self.directory.write(STATUS_FILE, text.as_bytes()).map(|_| ())
+        if let Some(directory) = self.directory {
+            directory.write(STATUS_FILE, self.text.as_bytes())?;
+        }
+        Ok(())
     }
 }
 
@@ -145,6 +164,27 @@ mod tests {
         let done = read(&directory);
         assert_eq!(done["status"], "success");
         assert_eq!(done["outputs"]["final_config"], "final_config.yaml");
+    }
+
+    #[test]
+    fn a_run_without_files_has_the_same_text() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = OutputDirectory::create(scratch.path()).unwrap();
+        let (mut written, mut unwritten) = (StatusFile::new(&directory), StatusFile::unwritten());
+        assert_eq!(unwritten.text(), "");
+        for status in [&mut written, &mut unwritten] {
+            status.enter(ProfilingPhase::SelectingConfig).unwrap();
+            status.fail("nothing fits").unwrap();
+        }
+        let untimed = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| !line.starts_with("timestamp"));
+            lines.map(str::to_owned).collect()
+        };
+        assert_eq!(untimed(written.text()), untimed(unwritten.text()));
+        assert_eq!(
+            std::fs::read_to_string(scratch.path().join(STATUS_FILE)).unwrap(),
+            written.text()
+        );
     }
 
     #[test]

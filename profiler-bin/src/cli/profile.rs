@@ -13,6 +13,7 @@ use crate::artifacts::{DEPLOYMENT_FILE, OutputDirectory, RunLog, StatusFile};
 use crate::error::ProfilerError;
 use crate::exit_status::ExitStatus;
 use crate::kernel_tables::KernelTables;
+use crate::parallel;
 use crate::pipeline::options::{Pictures, ProfileOptions, UnmetSla};
 use crate::pipeline::profile::{Run, profile};
 use crate::pipeline::request::dry_run;
@@ -87,6 +88,7 @@ fn options(arguments: &ProfileArgs) -> ProfileOptions {
         },
         dgd_version: arguments.dgd_version,
         space: arguments.search_space.into(),
+        threads: parallel::available(),
     }
 }
 

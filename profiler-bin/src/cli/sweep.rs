@@ -17,6 +17,7 @@ use crate::exit_status::ExitStatus;
 use crate::hardware::{Hardware, HardwareWish};
 use crate::kernel_tables::KernelTables;
 use crate::model_source::{ModelQuery, find_model};
+use crate::parallel;
 use crate::pipeline::comparison::{Comparison, EngineTables, simulate};
 use crate::pipeline::question::Question;
 use crate::progress::Progress;
@@ -32,6 +33,7 @@ pub(super) fn run(arguments: &SweepArgs, printer: Printer) -> Result<ExitStatus,
     let engine_tables = EngineTables {
         source: &tables,
         version: arguments.backend_version.as_deref(),
+        threads: parallel::available(),
     };
     let comparison = block_on(simulate(&question, engine_tables, &progress))??;
     progress.finish();

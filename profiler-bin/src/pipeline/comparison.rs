@@ -1,5 +1,7 @@
 //! One question to several engines: each is studied, the best one wins.
 
+use std::num::NonZeroUsize;
+
 use dgdr_perf_model::{Backend, ExchangePolicy, Precision};
 use dgdr_sweep_planner::{Outcome, Problem};
 
@@ -7,17 +9,18 @@ use super::question::{ProbeTraits, Question};
 use super::study::{Study, Subject, study};
 use crate::error::ProfilerError;
 use crate::kernel_tables::KernelTables;
-use crate::parallel;
 use crate::probe::{Probe, SimulatedProbe, Simulation};
 use crate::progress::Progress;
 
-/// Which tables simulate engines.
+/// How engines are simulated.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineTables<'a> {
-    /// Where they are.
+    /// Where measured kernels are.
     pub source: &'a KernelTables,
     /// The version of each engine; none for the current one.
     pub version: Option<&'a str>,
+    /// Threads of a sweep; its answers do not depend on them.
+    pub threads: NonZeroUsize,
 }
 
 /// Ranks of the widest exchange of tokens that is looked for.
@@ -136,7 +139,7 @@ fn prepare(
         memory_capacity: question.hardware.memory,
         workload: question.workload,
         transfer: question.transfer,
-        threads: parallel::available(),
+        threads: tables.threads,
     });
     let traits = ProbeTraits {
         backend,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::curves::{CurveOrigins, Curves};
-use super::stage::Stage;
-use crate::artifacts::{DECODE_JSON_FILE, DECODE_NPZ_FILE, PREFILL_JSON_FILE, PREFILL_NPZ_FILE};
+use crate::artifacts::{
+    DECODE_JSON_FILE, DECODE_NPZ_FILE, OutputDirectory, PREFILL_JSON_FILE, PREFILL_NPZ_FILE,
+};
 use crate::error::ProfilerError;
 
 /// The curves as JSON by file name: what the planner reads.
@@ -34,20 +35,20 @@ pub(super) fn curve_files(
 /// # Errors
 /// [`ProfilerError`] for what cannot be encoded or written.
 pub(super) fn write_curves(
-    stage: &Stage<'_, '_>,
+    directory: &OutputDirectory,
     curves: &Curves,
     files: &BTreeMap<&'static str, String>,
 ) -> Result<(), ProfilerError> {
-    stage.write(
+    directory.write(
         PREFILL_NPZ_FILE,
         &dgdr_interpolation::npz::write_prefill(&curves.prefill)?,
     )?;
-    stage.write(
+    directory.write(
         DECODE_NPZ_FILE,
         &dgdr_interpolation::npz::write_decode(&curves.decode)?,
     )?;
     for (name, text) in files {
-        stage.write(name, text.as_bytes())?;
+        directory.write(name, text.as_bytes())?;
     }
     Ok(())
 }

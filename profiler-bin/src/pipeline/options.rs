@@ -1,5 +1,6 @@
 //! How a run is made.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use dgdr_sweep_planner::{Granularity, SearchSpace};
@@ -48,4 +49,6 @@ pub struct ProfileOptions {
     pub dgd_version: DgdVersion,
     /// Which mappings are tried.
     pub space: SearchSpace,
+    /// Threads of a sweep; results do not depend on them.
+    pub threads: NonZeroUsize,
 }

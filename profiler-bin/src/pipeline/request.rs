@@ -98,6 +98,7 @@ pub(super) fn engine_tables<'a>(
     EngineTables {
         source: &options.tables,
         version: request.aic_backend_version.as_deref(),
+        threads: options.threads,
     }
 }
 

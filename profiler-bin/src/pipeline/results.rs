@@ -1,22 +1,16 @@
 //! What a run found out, as files.
 
-use std::collections::BTreeMap;
-
-use dgdr_sweep_planner::Configuration;
 use dgdr_types::ResolvedRequest;
 
-use super::comparison::Comparison;
+use super::answer::Answer;
 use super::curve_files::write_curves;
-use super::curves::Curves;
 use super::options::{Pictures, ProfileOptions};
 use super::pictures::{PictureInput, draw};
-use super::question::Question;
 use super::runner_up::RunnerUp;
 use super::sensitivity::Sensitivity;
-use super::stage::Stage;
 use crate::artifacts::{
-    DECODE_JSON_FILE, DEPLOYMENT_FILE, PARETO_FILE, PREFILL_JSON_FILE, RECORD_FILE, Record, RecordInput,
-    Timings, pareto_csv,
+    DECODE_JSON_FILE, DEPLOYMENT_FILE, OutputDirectory, PARETO_FILE, PREFILL_JSON_FILE, RECORD_FILE, Record,
+    RecordInput, Timings, pareto_csv,
 };
 use crate::error::ProfilerError;
 use crate::report::{REPORT_FILE, RunFiles, page};
@@ -27,24 +21,12 @@ pub(super) struct Results<'a> {
     pub(super) request: &'a ResolvedRequest,
     /// How the run is made.
     pub(super) options: &'a ProfileOptions,
-    /// The question.
-    pub(super) question: &'a Question,
-    /// All engines that were compared.
-    pub(super) comparison: &'a Comparison,
-    /// What was picked.
-    pub(super) pick: &'a Configuration,
+    /// What the request comes to.
+    pub(super) answer: &'a Answer,
     /// What came second.
     pub(super) runner_up: Option<&'a RunnerUp>,
     /// What would be picked if the request asked for a little less or more.
     pub(super) sensitivity: &'a [Sensitivity],
-    /// The picked engines in depth.
-    pub(super) curves: &'a Curves,
-    /// The same as JSON by file name.
-    pub(super) curve_files: &'a BTreeMap<&'static str, String>,
-    /// The deployment as YAML.
-    pub(super) deployment: &'a str,
-    /// What the user should know.
-    pub(super) warnings: &'a [String],
 }
 
 impl Results<'_> {
@@ -52,31 +34,32 @@ impl Results<'_> {
     ///
     /// # Errors
     /// [`ProfilerError`] for what cannot be encoded or written.
-    pub(super) fn write_data(&self, stage: &Stage<'_, '_>) -> Result<(), ProfilerError> {
-        write_curves(stage, self.curves, self.curve_files)?;
+    pub(super) fn write_data(&self, directory: &OutputDirectory) -> Result<(), ProfilerError> {
+        write_curves(directory, &self.answer.curves, &self.answer.curve_files)?;
         if self.options.pictures == Pictures::Draw {
-            self.write_pictures(stage)?;
+            self.write_pictures(directory)?;
         }
-        let fronts = pareto_csv(&self.comparison.studies).map_err(|error| ProfilerError::Encode {
+        let fronts = pareto_csv(&self.answer.comparison.studies).map_err(|error| ProfilerError::Encode {
             what: PARETO_FILE,
             problem: error.to_string(),
         })?;
-        stage.write(PARETO_FILE, &fronts)
+        directory.write(PARETO_FILE, &fronts)?;
+        Ok(())
     }
 
     /// All pictures under all their names.
-    fn write_pictures(&self, stage: &Stage<'_, '_>) -> Result<(), ProfilerError> {
+    fn write_pictures(&self, directory: &OutputDirectory) -> Result<(), ProfilerError> {
         let pictures = draw(PictureInput {
-            question: self.question,
-            comparison: self.comparison,
-            pick: self.pick,
+            question: &self.answer.question,
+            comparison: &self.answer.comparison,
+            pick: &self.answer.pick,
             runner_up: self.runner_up,
-            curves: self.curves,
+            curves: &self.answer.curves,
             price: self.options.price,
         })?;
         for picture in pictures {
             for name in picture.names {
-                stage.write(name, &picture.png)?;
+                directory.write(name, &picture.png)?;
             }
         }
         Ok(())
@@ -86,33 +69,43 @@ impl Results<'_> {
     ///
     /// # Errors
     /// [`ProfilerError`] for what cannot be encoded or written.
-    pub(super) fn write_record(&self, stage: &Stage<'_, '_>, timings: &Timings) -> Result<(), ProfilerError> {
+    pub(super) fn write_record(
+        &self,
+        directory: &OutputDirectory,
+        timings: &Timings,
+    ) -> Result<(), ProfilerError> {
         let record = Record::new(&RecordInput {
             request: self.request,
-            question: self.question,
-            studies: &self.comparison.studies,
-            chosen: self.comparison.chosen,
-            failed_points: &self.curves.failed,
+            question: &self.answer.question,
+            studies: &self.answer.comparison.studies,
+            chosen: self.answer.comparison.chosen,
+            failed_points: &self.answer.curves.failed,
             runner_up: self.runner_up,
             sensitivity: self.sensitivity,
             price: self.options.price,
-            warnings: self.warnings,
+            warnings: &self.answer.warnings,
             timings,
         })
         .to_json()?;
-        stage.write(RECORD_FILE, &record)?;
-        let file = |name: &str| self.curve_files.get(name).map_or(&[][..], String::as_bytes);
+        directory.write(RECORD_FILE, &record)?;
+        let file = |name: &str| {
+            self.answer
+                .curve_files
+                .get(name)
+                .map_or(&[][..], String::as_bytes)
+        };
         let report = page(
             RunFiles {
-                directory: stage.directory.path(),
+                directory: directory.path(),
                 record: &record,
                 prefill: file(PREFILL_JSON_FILE),
                 decode: file(DECODE_JSON_FILE),
-                deployment: self.deployment,
+                deployment: &self.answer.deployment,
             },
             None,
         )?;
-        stage.write(REPORT_FILE, report.as_bytes())?;
-        stage.write(DEPLOYMENT_FILE, self.deployment.as_bytes())
+        directory.write(REPORT_FILE, report.as_bytes())?;
+        directory.write(DEPLOYMENT_FILE, self.answer.deployment.as_bytes())?;
+        Ok(())
     }
 }

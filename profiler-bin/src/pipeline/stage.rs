@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use dgdr_types::spec::ProfilingPhase;
 
-use crate::artifacts::{OutputDirectory, RunLog, StatusFile, Timings, message};
+use crate::artifacts::{RunLog, StatusFile, Timings, message};
 use crate::error::ProfilerError;
 use crate::progress::Progress;
 
@@ -47,9 +47,8 @@ impl Stopwatch {
     }
 }
 
-/// The edges that a step may touch.
+/// Who is told how a run goes.
 pub(super) struct Stage<'a, 'b> {
-    pub(super) directory: &'a OutputDirectory,
     pub(super) log: &'a mut RunLog,
     pub(super) progress: &'a Progress,
     pub(super) status: &'a mut StatusFile<'b>,
@@ -60,11 +59,6 @@ impl Stage<'_, '_> {
         self.progress.step(message(phase));
         self.log.info(message(phase));
         self.status.enter(phase)?;
-        Ok(())
-    }
-
-    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), ProfilerError> {
-        self.directory.write(name, bytes)?;
         Ok(())
     }
 }

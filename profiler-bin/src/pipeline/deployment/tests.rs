@@ -51,6 +51,7 @@ fn deploy(text: &str, space: SearchSpace) -> Result<Option<Deployed>, ProfilerEr
         },
         dgd_version: dgdr_types::dgd::DgdVersion::V1beta1,
         space,
+        threads: std::num::NonZeroUsize::MIN,
     };
     let question = question(&request, &options)?.question;
     crate::cli::block_on(async {
