@@ -1,7 +1,7 @@
 //! `cargo xtask cluster`: a real Kubernetes control plane on loopback, with stand-ins for what only a machine room has.
 //!
 //! etcd, API server, controller manager and scheduler are the real ones. GPU nodes are objects, their kubelet runs pods as
-//! processes of this machine, and disks are folders.
+//! processes of this machine, disks are folders, and deployments get the state that a test wants.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,6 +17,7 @@ mod binaries;
 mod certificates;
 mod crds;
 mod folder;
+mod graph_controller;
 mod kubeconfig;
 mod kubelet;
 mod nodes;

@@ -31,6 +31,8 @@ const DGD: &str = "nvidia.com_dynamographdeployments.yaml";
 const PLAIN_DGD: &str = include_str!("testing/dynamographdeployments.yaml");
 const MAY: &str = "main-2026-05-06";
 const V1: &str = "v1.0.0";
+/// The newest version of deployments.
+const NEWEST: &str = "v1beta1";
 const OWNER: &str = "dgdr-test-cluster";
 /// How long the API server may take to serve a new kind.
 const MOST_FOR_ESTABLISHED: Duration = Duration::from_secs(30);
@@ -71,11 +73,12 @@ pub(crate) async fn install(client: &kube::Client, set: CrdSet) -> anyhow::Resul
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let mut names = Vec::new();
     for text in set.texts()? {
-        let definition: Value = serde_saphyr::from_str(&text).context("a CRD is not YAML")?;
+        let mut definition: Value = serde_saphyr::from_str(&text).context("a CRD is not YAML")?;
         let name = definition["metadata"]["name"]
             .as_str()
             .context("a CRD has no name")?
             .to_owned();
+        store_newest(&mut definition);
         // Server-side: they are larger than an annotation may be.
         api.patch(
             &name,
@@ -93,4 +96,61 @@ pub(crate) async fn install(client: &kube::Client, set: CrdSet) -> anyhow::Resul
             .with_context(|| format!("{name} is not established"))??;
     }
     Ok(())
+}
+
+/// Upstream stores deployments as v1alpha1 and converts by a webhook. Without one the API server drops what the stored
+/// version does not know, so here the version in which deployments are written is also the one that is stored.
+fn store_newest(definition: &mut Value) {
+    if definition["spec"]["names"]["kind"] != "DynamoGraphDeployment" {
+        return;
+    }
+    let Some(versions) = definition["spec"]["versions"].as_array_mut() else {
+        return;
+    };
+    if versions.iter().any(|version| version["name"] == NEWEST) {
+        for version in versions {
+            version["storage"] = Value::Bool(version["name"] == NEWEST);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn deployments_are_stored_as_they_are_written() {
+        let definition = |versions: &[&str]| {
+            let versions: Vec<Value> = versions
+                .iter()
+                .map(|name| json!({ "name": name, "storage": *name == "v1alpha1" }))
+                .collect();
+            let mut definition =
+                json!({ "spec": { "names": { "kind": "DynamoGraphDeployment" }, "versions": versions } });
+            store_newest(&mut definition);
+            definition["spec"]["versions"].take()
+        };
+        let both = definition(&["v1alpha1", "v1beta1"]);
+        assert_eq!(
+            (&both[0]["storage"], &both[1]["storage"]),
+            (&json!(false), &json!(true))
+        );
+        assert_eq!(definition(&["v1alpha1"])[0]["storage"], true);
+    }
+
+    #[test]
+    fn our_definitions_need_nothing_beside_the_checkout() {
+        let definition: Value = serde_saphyr::from_str(PLAIN_DGD).unwrap();
+        assert_eq!(
+            definition["metadata"]["name"],
+            "dynamographdeployments.nvidia.com"
+        );
+        assert_eq!(
+            definition["spec"]["versions"][1]["subresources"],
+            json!({ "status": {} })
+        );
+        assert_eq!(CrdSet::Ours.texts().unwrap().len(), 2);
+    }
 }

@@ -24,6 +24,7 @@ mod container;
 pub(crate) mod container_root;
 mod environment;
 pub(crate) mod images;
+mod logs;
 mod objects;
 mod pod;
 mod status;
@@ -52,6 +53,7 @@ pub(crate) struct Assignment {
 pub(crate) async fn run(folder: Folder, assignment: Assignment) -> anyhow::Result<()> {
     let images = Arc::new(assignment.images);
     let mut nodes = JoinSet::new();
+    nodes.spawn(logs::serve(folder.clone()));
     for node in assignment.nodes {
         certificates::node(&folder, &node)?;
         let kubeconfig = kubeconfig::write_for_certificate(&folder, &node)?;
@@ -62,10 +64,13 @@ pub(crate) async fn run(folder: Folder, assignment: Assignment) -> anyhow::Resul
             claims: folder.volumes(),
             port: folder.ports().api_server,
         };
-        nodes.spawn(run_node(landlord, node));
+        nodes.spawn(async move {
+            run_node(landlord, node).await;
+            Ok(())
+        });
     }
     while let Some(end) = nodes.join_next().await {
-        end?;
+        end??;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Everything that stands in for a machine room, in one process: nodes that run pods, and disks.
+//! Everything that stands in for a machine room, in one process: nodes that run pods, disks,
+//! and the controller of deployments.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use super::certificates;
 use super::folder::Folder;
 use super::kubelet::images::Images;
 use super::kubelet::{self, Assignment};
-use super::{kubeconfig, volume_binder};
+use super::{graph_controller, kubeconfig, volume_binder};
 
 /// What the stand-ins are to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,9 +60,13 @@ impl StandIns {
             images: casting.images,
         };
         tasks.spawn(kubelet::run(folder.clone(), assignment));
-        let place = folder.clone();
+        let (place, client) = (folder.clone(), admin.clone());
         tasks.spawn(async move {
-            volume_binder::run(admin, place).await;
+            volume_binder::run(client, place).await;
+            Ok(())
+        });
+        tasks.spawn(async move {
+            graph_controller::run(admin).await;
             Ok(())
         });
         Ok(Self { tasks })

@@ -204,11 +204,6 @@ impl Ledger {
         })
     }
 
-    /// Whether the pod has come to its end.
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self.phase(), "Succeeded" | "Failed")
-    }
-
     fn phase(&self) -> &'static str {
         let failed = |record: &Record| record.over && exit_code(record) != 0;
         if self.verdict.is_some() {
