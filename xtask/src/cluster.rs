@@ -14,16 +14,17 @@ use crate::suite::report::say;
 use crate::workspace::Metadata;
 
 mod binaries;
-mod certificates;
-mod crds;
-mod folder;
+pub(crate) mod certificates;
+mod check;
+pub(crate) mod crds;
+pub(crate) mod folder;
 mod graph_controller;
-mod kubeconfig;
-mod kubelet;
-mod nodes;
-mod part;
-mod stand_ins;
-mod test_cluster;
+pub(crate) mod kubeconfig;
+pub(crate) mod kubelet;
+pub(crate) mod nodes;
+pub(crate) mod part;
+pub(crate) mod stand_ins;
+pub(crate) mod test_cluster;
 mod volume_binder;
 
 use crds::CrdSet;
@@ -51,6 +52,8 @@ enum Action {
     Up(UpArgs),
     /// End everything and remove the folder
     Down(PlaceArgs),
+    /// Check the test cluster itself, on one of its own
+    Check,
     /// Run pods (`up` starts this by itself)
     #[command(hide = true)]
     StandIns(PlaceArgs),
@@ -113,6 +116,10 @@ pub(crate) fn run(args: &ClusterArgs) -> anyhow::Result<()> {
     match &args.action {
         Action::Up(args) => runtime.block_on(up(args)),
         Action::Down(place) => test_cluster::take_down(&place.folder()?),
+        Action::Check => {
+            let root = Metadata::read()?.target_directory.join("test-cluster-check");
+            runtime.block_on(check::run(&root))
+        }
         Action::StandIns(place) => runtime.block_on(stand_ins::run(&place.folder()?)),
         Action::Container { .. } => Ok(()),
     }

@@ -115,7 +115,10 @@ fn key() -> String {
         hash.update(source);
     }
     let digest = hash.finalize();
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(6)
+        .fold(String::new(), |key, byte| format!("{key}{byte:02x}"))
 }
 
 fn compile(target: &Path) -> anyhow::Result<()> {

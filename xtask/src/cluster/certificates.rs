@@ -82,18 +82,18 @@ pub(crate) fn make(folder: &Folder) -> anyhow::Result<()> {
         "kubernetes.default",
         "kubernetes.default.svc",
     ];
-    sign(folder, API_SERVER, server("kube-apiserver", &hosts)?, &issuer)?;
+    sign(folder, API_SERVER, &server("kube-apiserver", &hosts)?, &issuer)?;
     sign(
         folder,
         KUBELET,
-        server("test-kubelet", &["127.0.0.1", "localhost"])?,
+        &server("test-kubelet", &["127.0.0.1", "localhost"])?,
         &issuer,
     )?;
     for client in CLIENTS {
         sign(
             folder,
             client.owner,
-            client_params(&client.user, client.group)?,
+            &client_params(client.user, client.group)?,
             &issuer,
         )?;
     }
@@ -115,7 +115,12 @@ pub(crate) fn node(folder: &Folder, node: &str) -> anyhow::Result<()> {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = Issuer::from_params(&params, &authority);
     let user = format!("system:node:{node}");
-    sign(folder, node, client_params(&user, Some("system:nodes"))?, &issuer)
+    sign(
+        folder,
+        node,
+        &client_params(&user, Some("system:nodes"))?,
+        &issuer,
+    )
 }
 
 fn client_params(user: &str, group: Option<&str>) -> anyhow::Result<CertificateParams> {
@@ -146,7 +151,7 @@ fn name(common_name: &str, organization: Option<&str>) -> DistinguishedName {
 fn sign(
     folder: &Folder,
     owner: &str,
-    params: CertificateParams,
+    params: &CertificateParams,
     issuer: &Issuer<'_, &KeyPair>,
 ) -> anyhow::Result<()> {
     let key = KeyPair::generate()?;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -172,6 +172,20 @@ fn scheduler(folder: &Folder) -> Vec<String> {
         format!("--secure-port={}", folder.ports().scheduler),
         "--leader-elect=false".to_owned(),
     ]
+}
+
+/// Waits until nobody listens: the threads of a killed process keep its port for a moment longer than it has a name.
+pub(crate) fn wait_until_free(port: u16, most: Duration) -> anyhow::Result<()> {
+    let started = Instant::now();
+    while TcpListener::bind(("127.0.0.1", port)).is_err() {
+        if started.elapsed() > most {
+            bail!(
+                "somebody else listens at 127.0.0.1:{port}: end that, or take the cluster down and up again"
+            );
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    Ok(())
 }
 
 /// A process that belongs to a folder.

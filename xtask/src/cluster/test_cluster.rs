@@ -15,11 +15,11 @@ use super::binaries::Binaries;
 use super::crds::{self, CrdSet};
 use super::folder::Folder;
 use super::nodes::{self, NodeGroup};
-use super::part::{Part, Process};
+use super::part::{self, Part, Process};
 use super::{certificates, kubeconfig};
 
 /// How long a part may take until it answers.
-const MOST_FOR_START: Duration = Duration::from_secs(60);
+const MOST_FOR_START: Duration = Duration::from_mins(1);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(25);
 /// How long the token of a ServiceAccount is good.
 const TOKEN_SECONDS: i64 = 24 * 3600;
@@ -121,6 +121,7 @@ impl TestCluster {
         };
         let process = Process::of(&self.folder, part.program());
         if process.pid().is_none() {
+            part::wait_until_free(part.port(&self.folder), MOST_FOR_START)?;
             process.start(&binaries.program(part), &part.arguments(&self.folder))?;
         }
         process.wait_for_port(part.port(&self.folder), MOST_FOR_START)?;

@@ -233,7 +233,7 @@ impl Workshop {
         let (status, out_of_memory) = self.wait(container, &mut process).await;
         drop(process);
         let _ = fs::write(end_of_log(&log), "");
-        let exit_code = exit_code(status);
+        let exit_code = status.map_or(SIGNALLED, exit_code);
         let words = last_words(container, launch, &log, exit_code);
         if exit_code != 0 && words.starts_with(NOT_STARTED) {
             return ended(SIGNALLED, "StartError", words);
@@ -331,10 +331,7 @@ impl Drop for Group {
     }
 }
 
-fn exit_code(status: std::io::Result<ExitStatus>) -> i32 {
-    let Ok(status) = status else {
-        return SIGNALLED;
-    };
+fn exit_code(status: ExitStatus) -> i32 {
     status
         .code()
         .unwrap_or_else(|| SIGNALLED + status.signal().unwrap_or_default())

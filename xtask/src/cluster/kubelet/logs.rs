@@ -84,8 +84,11 @@ fn find(pods: &Path, prefix: &str, container: &str, back: i32) -> Option<PathBuf
         .flatten()
         .find(|entry| entry.file_name().to_string_lossy().starts_with(prefix))?
         .path();
-    let last = (0..).find(|times| !log_file(&folder, container, *times).exists())? - 1;
-    let wanted = last - back;
+    let mut runs = 0;
+    while log_file(&folder, container, runs).exists() {
+        runs += 1;
+    }
+    let wanted = runs - 1 - back;
     (wanted >= 0).then(|| log_file(&folder, container, wanted))
 }
 

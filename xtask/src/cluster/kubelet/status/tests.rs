@@ -1,11 +1,11 @@
 use super::*;
 
-fn pod(spec: Value) -> Pod {
+fn pod(spec: &Value) -> Pod {
     serde_json::from_value(json!({ "metadata": { "name": "p" }, "spec": spec })).unwrap()
 }
 
 fn job_pod() -> Pod {
-    pod(json!({
+    pod(&json!({
         "restartPolicy": "Never",
         "initContainers": [{ "name": "init" }, { "name": "proxy", "restartPolicy": "Always" }],
         "containers": [{ "name": "profiler" }, { "name": "sidecar" }],
@@ -72,7 +72,7 @@ fn phases_follow_the_containers() {
 
 #[test]
 fn a_restarted_container_keeps_its_last_end() {
-    let pod = pod(json!({ "containers": [{ "name": "c" }] }));
+    let pod = pod(&json!({ "containers": [{ "name": "c" }] }));
     let mut ledger = ledger(&pod);
     ledger.enter(runs("c"));
     let crash = ends("c", 2);
