@@ -9,6 +9,7 @@ use dgdr_types::schema::{self, WebhookService};
 use crate::workspace;
 
 mod access;
+mod chart;
 mod reference;
 
 /// Arguments of `cargo xtask codegen`.
@@ -75,7 +76,7 @@ fn generate() -> anyhow::Result<Vec<Generated>> {
             text: format!("{notice}---\n{}", serde_saphyr::to_string(&crd)?),
         },
         Generated {
-            path: "deploy/webhook/nvidia.com_dynamographdeploymentrequests.yaml",
+            path: "deploy/manifests/components/webhook/nvidia.com_dynamographdeploymentrequests.yaml",
             text: format!("{notice}---\n{}", serde_saphyr::to_string(&served)?),
         },
         Generated {
@@ -88,6 +89,7 @@ fn generate() -> anyhow::Result<Vec<Generated>> {
         },
     ];
     files.extend(access::files()?);
+    files.extend(chart::files()?);
     Ok(files)
 }
 

@@ -45,7 +45,7 @@ pub(super) fn files() -> anyhow::Result<Vec<Generated>> {
             &[Part::Thorough],
         )?,
         manifest(
-            "deploy/manifests/components/webhook/rbac.yaml",
+            "deploy/manifests/components/webhook-self-made/rbac.yaml",
             Scope::Cluster,
             &[Part::Webhook],
         )?,
