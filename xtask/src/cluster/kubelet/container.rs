@@ -22,6 +22,8 @@ use super::status::{Change, Ended, Note, Restarts};
 use super::volumes::{self, Folders};
 use super::{environment, now};
 
+/// The running program itself, though its file may have been built anew, with other features, since it started.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 /// How long to wait before something missing is looked for again.
 const AGAIN: Duration = Duration::from_millis(500);
 /// The first wait of a container that crashes, a twentieth of a kubelet's: nobody watches a test for minutes.
@@ -253,7 +255,7 @@ impl Workshop {
         let output = File::create(log)?;
         let description = self.folder.join(format!("{}.json", container.name));
         fs::write(&description, serde_json::to_vec(launch)?)?;
-        let child = Command::new(std::env::current_exe()?)
+        let child = Command::new(THIS_PROGRAM)
             .args(["cluster", "container"])
             .arg(&description)
             .env_clear()

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount, ServiceAccountTokenProjection};
 use kube::api::{Api, PostParams};
+use tokio::time::sleep;
 
 /// What a ConfigMap or Secret holds.
 pub(super) type Keys = BTreeMap<String, Vec<u8>>;
@@ -51,6 +53,21 @@ impl From<bool> for Need {
     }
 }
 
+/// How often, and how long apart, a node asks before it believes that it may not.
+const ASKED: usize = 20;
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Asks again while it is forbidden: the API server learns a moment late which objects the pods of a node refer to.
+async fn allowed<T, F: Future<Output = kube::Result<T>>>(ask: impl Fn() -> F) -> kube::Result<T> {
+    for _ in 1..ASKED {
+        match ask().await {
+            Err(kube::Error::Api(status)) if status.code == 403 => sleep(AGAIN).await,
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
 /// The way to the objects of one namespace.
 #[derive(Clone)]
 pub(super) struct Objects {
@@ -86,7 +103,7 @@ impl Objects {
 
     pub(super) async fn config_map(&self, name: &str, need: Need) -> Result<Keys, NotYet> {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
-        match api.get_opt(name).await? {
+        match allowed(|| api.get_opt(name)).await? {
             Some(map) => {
                 let text = map.data.into_iter().flatten();
                 let bytes = map.binary_data.into_iter().flatten();
@@ -102,7 +119,7 @@ impl Objects {
 
     pub(super) async fn secret(&self, name: &str, need: Need) -> Result<Keys, NotYet> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        match api.get_opt(name).await? {
+        match allowed(|| api.get_opt(name)).await? {
             Some(secret) => Ok(secret
                 .data
                 .into_iter()
@@ -139,9 +156,8 @@ impl Objects {
             ..TokenRequest::default()
         };
         let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
-        let answer = api
-            .create_token_request(account, &PostParams::default(), &request)
-            .await?;
+        let params = PostParams::default();
+        let answer = allowed(|| api.create_token_request(account, &params, &request)).await?;
         answer
             .status
             .map(|status| status.token)
