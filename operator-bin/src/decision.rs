@@ -12,7 +12,9 @@ use std::time::Duration;
 use dgdr_types::spec::{DgdrStatus, Phase};
 
 pub use conditions::Timestamp;
-pub use observation::{Deadlines, Deployment, GraphState, JobState, Object, Observation, Output};
+pub use observation::{
+    Deadlines, Deployment, GraphState, JobState, Object, Observation, Output, Trouble, TroubleSort,
+};
 
 use conditions::Next;
 

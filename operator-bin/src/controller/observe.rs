@@ -17,7 +17,9 @@ use super::request::Request;
 use super::stores::Stores;
 use super::touch::{GRAPH_LABEL, JOB_LABEL};
 use crate::collection::key;
-use crate::decision::{Deadlines, Deployment, JobState, Object, Observation, Output, Timestamp};
+use crate::decision::{
+    Deadlines, Deployment, JobState, Object, Observation, Output, Timestamp, Trouble, TroubleSort,
+};
 use crate::graph::{self, Asker, Health, Ownership};
 use crate::owner::Owner;
 use crate::pod_trouble::{self, Stuck};
@@ -68,11 +70,41 @@ pub(super) enum SeenJob {
     /// Refused for good.
     Rejected(String),
     /// At work.
-    Active(Option<String>),
+    Active(Option<SeenTrouble>),
     /// Ended well.
     Complete,
     /// Ended badly.
     Failed(String),
+}
+
+/// Why pods do not run, as seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SeenTrouble {
+    text: String,
+    sort: TroubleSort,
+}
+
+impl SeenTrouble {
+    /// All that waits in vain, in one text, with what to do about the first.
+    fn of(stuck: &[Stuck]) -> Option<Self> {
+        let first = stuck.first()?;
+        let all: Vec<String> = stuck.iter().map(Stuck::sentence).collect();
+        Some(Self {
+            text: format!("{}; {}", all.join("; "), first.remedy()),
+            sort: if first.is_image() {
+                TroubleSort::Image
+            } else {
+                TroubleSort::Other
+            },
+        })
+    }
+
+    fn as_trouble(&self) -> Trouble<'_> {
+        Trouble {
+            text: &self.text,
+            sort: self.sort,
+        }
+    }
 }
 
 /// What its profiler passed on, as seen.
@@ -110,7 +142,7 @@ pub(super) enum SeenDeployment {
         /// Its UID.
         uid: String,
         /// What its pods wait for in vain.
-        stuck: Vec<Stuck>,
+        trouble: Option<SeenTrouble>,
     },
 }
 
@@ -209,8 +241,8 @@ impl Seen {
         if ended("Complete").is_some() {
             return SeenJob::Complete;
         }
-        let stuck = pods.iter().flat_map(|pod| pod_trouble::stuck(pod)).next();
-        SeenJob::Active(stuck.map(|stuck| format!("{}; {}", stuck.sentence(), stuck.remedy())))
+        let stuck: Vec<Stuck> = pods.iter().flat_map(|pod| pod_trouble::stuck(pod)).collect();
+        SeenJob::Active(SeenTrouble::of(&stuck))
     }
 
     /// Looks at what the profiler passed on, without its result; says whether the result should be read.
@@ -248,9 +280,10 @@ impl Seen {
             return;
         };
         self.deployment = self.judge(&found.metadata, found.data.get("status"), is_as_generated);
-        if let SeenDeployment::Present { stuck, .. } = &mut self.deployment {
+        if let SeenDeployment::Present { trouble, .. } = &mut self.deployment {
             let pods = pods_of(stores, namespace, GRAPH_LABEL, &self.deployment_name);
-            *stuck = pods.iter().flat_map(|pod| pod_trouble::stuck(pod)).collect();
+            let stuck: Vec<Stuck> = pods.iter().flat_map(|pod| pod_trouble::stuck(pod)).collect();
+            *trouble = SeenTrouble::of(&stuck);
         }
     }
 
@@ -273,7 +306,7 @@ impl Seen {
             Ownership::Ours | Ownership::Unclaimed => SeenDeployment::Present {
                 health: graph::health(status),
                 uid: metadata.uid.clone().unwrap_or_default(),
-                stuck: Vec::new(),
+                trouble: None,
             },
         }
     }
@@ -326,12 +359,7 @@ impl Seen {
     }
 
     /// The observation that a decision rests on.
-    pub(super) fn observation<'a>(
-        &'a self,
-        stores: &Stores,
-        deadlines: Deadlines,
-        trouble: Option<&'a str>,
-    ) -> Observation<'a> {
+    pub(super) fn observation<'a>(&'a self, stores: &Stores, deadlines: Deadlines) -> Observation<'a> {
         Observation {
             object: Object {
                 generation: self.request.generation(),
@@ -348,7 +376,7 @@ impl Seen {
                 SeenJob::Leftover => JobState::Leftover,
                 SeenJob::Rejected(message) => JobState::Rejected { message },
                 SeenJob::Active(trouble) => JobState::Active {
-                    trouble: trouble.as_deref(),
+                    trouble: trouble.as_ref().map(SeenTrouble::as_trouble),
                 },
                 SeenJob::Complete => JobState::Complete,
                 SeenJob::Failed(message) => JobState::Failed { message },
@@ -374,11 +402,11 @@ impl Seen {
                     owner: "nobody, while it differs from what was generated",
                 },
                 SeenDeployment::Outdated => Deployment::Outdated,
-                SeenDeployment::Present { health, .. } => Deployment::Present {
+                SeenDeployment::Present { health, trouble, .. } => Deployment::Present {
                     state: health.state,
                     replicas: health.replicas,
                     available: health.available,
-                    trouble,
+                    trouble: trouble.as_ref().map(SeenTrouble::as_trouble),
                 },
             },
             waited: self.waited(self.job_created(stores)),

@@ -313,12 +313,7 @@ async fn look_at_deployment(context: &Context, seen: &mut Seen) -> Result<(), Re
 
 /// Decides and acts; where the API server refuses for good, that is decided upon in turn.
 async fn carry_out(context: &Context, seen: &mut Seen) -> Result<(Decision, Vec<Event>), ReconcileError> {
-    let trouble = trouble(seen);
-    let mut decision = decision::decide(&seen.observation(
-        &context.stores,
-        context.settings.deadlines(),
-        trouble.as_deref(),
-    ));
+    let mut decision = decision::decide(&seen.observation(&context.stores, context.settings.deadlines()));
     let mut told = Vec::new();
     for action in decision.actions.clone() {
         match act::act(context, seen, &action).await? {
@@ -345,11 +340,7 @@ async fn carry_out(context: &Context, seen: &mut Seen) -> Result<(Decision, Vec<
             }
             Outcome::Taken(owner) => seen.deployment = SeenDeployment::Foreign(owner),
         }
-        decision = decision::decide(&seen.observation(
-            &context.stores,
-            context.settings.deadlines(),
-            trouble.as_deref(),
-        ));
+        decision = decision::decide(&seen.observation(&context.stores, context.settings.deadlines()));
         break;
     }
     Ok((decision, told))
@@ -365,16 +356,6 @@ fn refused(seen: &mut Seen, action: &Action, message: String) {
         | Action::ApplyConfigMaps
         | Action::AdoptConfigMaps => seen.job = SeenJob::Rejected(message),
     }
-}
-
-/// What a deployment's pods wait for, all of it.
-fn trouble(seen: &Seen) -> Option<String> {
-    let SeenDeployment::Present { stuck, .. } = &seen.deployment else {
-        return None;
-    };
-    let first = stuck.first()?;
-    let all: Vec<String> = stuck.iter().map(crate::pod_trouble::Stuck::sentence).collect();
-    Some(format!("{}; {}", all.join("; "), first.remedy()))
 }
 
 /// Writes what changed; false where somebody else wrote first.

@@ -67,6 +67,31 @@ impl Default for Deadlines {
     }
 }
 
+/// Why pods do not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trouble<'a> {
+    /// What stands in the way, the pod first, and what to do.
+    pub text: &'a str,
+    /// Of what sort it is.
+    pub sort: TroubleSort,
+}
+
+/// Of what sort a trouble is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TroubleSort {
+    /// An image cannot be pulled.
+    Image,
+    /// Anything else.
+    Other,
+}
+
+impl Trouble<'_> {
+    /// The pod and container that it is about: what a cluster says of them changes from try to try.
+    pub(super) fn place(&self) -> &str {
+        self.text.split(": ").next().unwrap_or(self.text)
+    }
+}
+
 /// The profiling Job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState<'a> {
@@ -84,7 +109,7 @@ pub enum JobState<'a> {
     /// It has not ended.
     Active {
         /// Why its pod does not run, and what to do: an image, a secret, no node.
-        trouble: Option<&'a str>,
+        trouble: Option<Trouble<'a>>,
     },
     /// It ended well.
     Complete,
@@ -154,7 +179,7 @@ pub enum Deployment<'a> {
         /// Replicas that serve.
         available: i32,
         /// Why pods do not run.
-        trouble: Option<&'a str>,
+        trouble: Option<Trouble<'a>>,
     },
 }
 

@@ -6,7 +6,7 @@ use dgdr_types::contract::{condition, reason};
 use dgdr_types::spec::{Choice as _, ConditionStatus, Phase, ProfilingPhase};
 
 use super::conditions::{Next, Statement};
-use super::observation::{Deployment, GraphState, JobState, Observation, Output};
+use super::observation::{Deployment, GraphState, JobState, Observation, Output, Trouble, TroubleSort};
 use super::{Action, EventKind};
 
 /// Upstream's words while the Job comes up.
@@ -150,7 +150,8 @@ pub(super) fn profiling(observed: &Observation<'_>, next: &mut Next<'_>) {
         JobState::Active {
             trouble: Some(trouble),
         } => {
-            next.say(no(condition::PROFILING, "ProfilerPodNotRunning", trouble));
+            tell_trouble(observed, next, condition::PROFILING, trouble);
+            next.say(no(condition::PROFILING, "ProfilerPodNotRunning", trouble.text));
             next.wake_after(left(observed.deadlines.profiling, observed.waited));
         }
         JobState::Active { trouble: None } | JobState::Complete => {
@@ -270,10 +271,31 @@ pub(super) fn deploying(observed: &Observation<'_>, next: &mut Next<'_>) {
     }
 }
 
-fn progress(observed: &Observation<'_>, next: &mut Next<'_>, state: GraphState, trouble: Option<&str>) {
+/// An event for a pod that does not run, once a pod: what a cluster says of it changes with every try.
+fn tell_trouble(observed: &Observation<'_>, next: &mut Next<'_>, kind: &str, trouble: Trouble<'_>) {
+    let conditions = &observed.object.status.conditions;
+    let is_known = conditions
+        .iter()
+        .any(|said| said.kind == kind && said.message.contains(trouble.place()));
+    if !is_known {
+        let reason = match trouble.sort {
+            TroubleSort::Image => "ImagePullFailed",
+            TroubleSort::Other => "PodNotRunning",
+        };
+        next.tell(EventKind::Warning, reason, trouble.text);
+    }
+}
+
+fn progress(
+    observed: &Observation<'_>,
+    next: &mut Next<'_>,
+    state: GraphState,
+    trouble: Option<Trouble<'_>>,
+) {
     let mut message = format!("DGD {} is in {} state", name(next), state.name());
     if let Some(trouble) = trouble {
-        message = format!("{message}: {trouble}");
+        tell_trouble(observed, next, condition::DEPLOYMENT_READY, trouble);
+        message = format!("{message}: {}", trouble.text);
     }
     if observed.waited < observed.deadlines.deploying {
         next.wake_after(left(observed.deadlines.deploying, observed.waited));

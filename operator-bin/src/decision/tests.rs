@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{
     Action, Deadlines, Decision, Deployment, GraphState, JobState, Object, Observation, Output, Timestamp,
-    decide,
+    Trouble, TroubleSort, decide,
 };
 
 const NOW: Timestamp<'static> = Timestamp("2026-01-01T00:00:00Z");
@@ -33,6 +33,11 @@ fn observation(status: &DgdrStatus) -> Observation<'_> {
         now: NOW,
     }
 }
+
+const NO_IMAGE: Trouble<'static> = Trouble {
+    text: "pod p container profiler: ErrImagePull",
+    sort: TroubleSort::Image,
+};
 
 fn present(state: GraphState) -> Deployment<'static> {
     Deployment::Present {
@@ -114,7 +119,7 @@ fn sights<'a>(base: Observation<'a>, manifest: &'a Open) -> Vec<(&'static str, O
             "image cannot be pulled",
             Observation {
                 job: JobState::Active {
-                    trouble: Some("pod p container profiler: ErrImagePull"),
+                    trouble: Some(NO_IMAGE),
                 },
                 ..base
             },
@@ -396,6 +401,31 @@ fn a_changed_spec_begins_again_after_a_failure() {
     });
     assert_eq!(same.status, failed.status);
     assert!(same.actions.is_empty() && same.events.is_empty());
+}
+
+#[test]
+fn a_stuck_pod_is_told_once_whatever_is_said_of_it() {
+    let status = in_phase(Phase::Deploying);
+    let stuck = |text| Deployment::Present {
+        state: GraphState::Pending,
+        replicas: 1,
+        available: 0,
+        trouble: Some(Trouble { text, ..NO_IMAGE }),
+    };
+    let first = decide(&Observation {
+        deployment: stuck(
+            "pod p container main: ErrImagePull: not found; pod q container main: ErrImagePull",
+        ),
+        ..observation(&status)
+    });
+    assert_eq!(first.events.len(), 1);
+    assert_eq!(first.events[0].reason, "ImagePullFailed");
+    assert!(first.events[0].message.contains("pod q"));
+    let again = decide(&Observation {
+        deployment: stuck("pod p container main: ImagePullBackOff: Back-off pulling image"),
+        ..observation(&first.status)
+    });
+    assert!(again.events.is_empty(), "{:?}", again.events);
 }
 
 #[test]
