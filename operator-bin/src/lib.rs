@@ -10,6 +10,7 @@ pub mod decision;
 pub mod discovery;
 pub mod generated;
 pub mod graph;
+pub mod inline;
 pub mod leadership;
 pub mod metrics;
 pub mod owner;

@@ -88,6 +88,25 @@ pub enum ModelOrigin {
     },
 }
 
+/// Whether a model is described by what comes with this program, so that finding it asks nobody.
+pub fn is_built_in(name: &str) -> bool {
+    registry::find(name).is_some()
+}
+
+/// Whether a name can only be that of a model on the hub, and of no file: `owner/model`, of letters, digits, `-`, `_` and
+/// inner dots.
+pub fn is_hub_name(name: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    name.split_once('/')
+        .is_some_and(|(owner, model)| is_part(owner) && is_part(model))
+}
+
 /// Finds a model: an explicit configuration, then a local directory, then the registry, then the hub.
 ///
 /// # Errors

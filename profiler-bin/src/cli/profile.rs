@@ -148,3 +148,20 @@ fn show_plan(
     }
     Ok(ExitStatus::Done)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::{ProfileOptions, options};
+    use crate::cli::args::Cli;
+
+    #[test]
+    fn saying_nothing_is_the_default() {
+        let cli = Cli::try_parse_from(["dgdr-profiler", "--config", "-"]).unwrap();
+        assert_eq!(
+            format!("{:?}", options(&cli.profile)),
+            format!("{:?}", ProfileOptions::default())
+        );
+    }
+}

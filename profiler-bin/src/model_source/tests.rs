@@ -152,3 +152,26 @@ fn known_names_and_local_files_need_no_hub() {
     let no_name = find_model(&ModelQuery::named("not-a-model").with_hub(nowhere)).unwrap_err();
     assert!(matches!(no_name, ModelSourceError::NotAName { .. }), "{no_name}");
 }
+
+#[test]
+fn names_of_the_hub_are_no_paths() {
+    for name in ["Qwen/Qwen3-32B", "meta-llama/Meta-Llama-3.1-70B", "a/b_c"] {
+        assert!(super::is_hub_name(name), "{name}");
+    }
+    for name in [
+        "",
+        "Qwen3-32B",
+        "/etc/model",
+        "../secrets",
+        "a/..",
+        "a/b/c",
+        "a/",
+        "a/b c",
+        "a/.b",
+        "~/m",
+    ] {
+        assert!(!super::is_hub_name(name), "{name}");
+    }
+    assert!(super::is_built_in("Qwen/Qwen3-32B"));
+    assert!(!super::is_built_in("nobody/nothing"));
+}

@@ -8,6 +8,7 @@ use dgdr_types::dgd::DgdVersion;
 
 use super::price::GpuPrice;
 use crate::kernel_tables::KernelTables;
+use crate::parallel;
 use crate::probe::KvTransfer;
 
 /// Whether pictures are drawn.
@@ -51,4 +52,22 @@ pub struct ProfileOptions {
     pub space: SearchSpace,
     /// Threads of a sweep; results do not depend on them.
     pub threads: NonZeroUsize,
+}
+
+impl Default for ProfileOptions {
+    /// As the command line has it when nothing is said.
+    fn default() -> Self {
+        Self {
+            model_config: None,
+            tables: KernelTables::default(),
+            transfer: KvTransfer::default(),
+            pictures: Pictures::Draw,
+            unmet_sla: UnmetSla::TakeClosest,
+            price: None,
+            granularity: Granularity::default(),
+            dgd_version: DgdVersion::default(),
+            space: SearchSpace::default(),
+            threads: parallel::available(),
+        }
+    }
 }
