@@ -20,7 +20,8 @@ fn with(field: &str, value: Value) -> Value {
 }
 
 fn resolved(spec: Value) -> ResolvedRequest {
-    resolve(&RawRequest::from_value(json!({ "spec": spec }))).unwrap()
+    let whole = Value::Object([("spec".to_owned(), spec)].into_iter().collect());
+    resolve(&RawRequest::from_value(whole)).unwrap()
 }
 
 fn profile(spec: &Value, name: &str) -> std::collections::BTreeMap<String, String> {
