@@ -26,7 +26,7 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::api::PostParams;
 use kube::client::ClientBuilder;
-use kube::runtime::controller::Config as WorkConfig;
+use kube::runtime::controller::{Config as WorkConfig, Error as WorkError};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Api, Client, Config};
 use tokio::sync::watch;
@@ -100,7 +100,11 @@ async fn lead(
         .namespace
         .clone()
         .map_or(Scope::Cluster, Scope::Namespace);
-    let with_nodes = reads_nodes(&client, &settings).await;
+    let mut stopping = stop.clone();
+    let with_nodes = tokio::select! {
+        with_nodes = reads_nodes(&client, &settings) => with_nodes,
+        _ = stopping.wait_for(|stop| *stop) => return Ok(()),
+    };
     let (stores, touched) = Stores::watch(&client, &scope, with_nodes);
     let context = Arc::new(Context {
         scope,
@@ -123,15 +127,33 @@ async fn lead(
     let settings = &context.settings;
     let told = serve_metrics(settings.metrics_address, counted(&context), stop.clone());
     let told = tokio::spawn(told);
-    let (leads, mut led) = watch::channel(!settings.leader_election);
+    let (leads, led) = watch::channel(!settings.leader_election);
+    // The lease is held until the last look has ended.
+    let (end, ended) = watch::channel(false);
     let campaign = settings.leader_election.then(|| {
         let identity = format!("{}_{}", settings.pod_name, std::process::id());
         let candidate = Candidate::new(client, &settings.pod_namespace, identity);
-        tokio::spawn(candidate.campaign(leads, stop.clone()))
+        tokio::spawn(candidate.campaign(leads, ended))
     });
+    let result = act_as_leader(&context, touched, (led, readiness), stop).await;
+    end.send_replace(true);
+    if let Some(campaign) = campaign {
+        let _ = tokio::time::timeout(GRACE, campaign).await;
+    }
+    told.abort();
+    result
+}
+
+/// Waits until everything is known and the lease is held, then works until it is told to stop or the lease is lost.
+async fn act_as_leader(
+    context: &Arc<Context>,
+    touched: touch::Touched,
+    (mut led, readiness): (watch::Receiver<bool>, Readiness),
+    stop: watch::Receiver<bool>,
+) -> Result<(), RunError> {
     let mut stopping = stop.clone();
     tokio::select! {
-        () = stores.ready() => {}
+        () = context.stores.ready() => {}
         _ = stopping.wait_for(|stop| *stop) => return Ok(()),
     }
     // A stand-by is ready as well: it could act at once.
@@ -140,20 +162,18 @@ async fn lead(
         _ = led.wait_for(|leads| *leads) => {}
         _ = stopping.wait_for(|stop| *stop) => return Ok(()),
     }
-    metrics.leads(true);
-    let mut lost = led.clone();
-    let result = tokio::select! {
-        () = work(Arc::clone(&context), touched, stop.clone()) => Ok(()),
-        _ = lost.wait_for(|leads| !*leads), if campaign.is_some() => {
-            if *stop.borrow() { Ok(()) } else { Err(RunError::LostLease) }
-        }
+    context.metrics.leads(true);
+    let out_of_time = async {
+        let _ = stopping.wait_for(|stop| *stop).await;
+        tokio::time::sleep(GRACE).await;
     };
-    metrics.leads(false);
+    let result = tokio::select! {
+        () = work(Arc::clone(context), touched, stop) => Ok(()),
+        () = out_of_time => Ok(()),
+        _ = led.wait_for(|leads| !*leads), if context.settings.leader_election => Err(RunError::LostLease),
+    };
+    context.metrics.leads(false);
     readiness.set(false);
-    if let Some(campaign) = campaign {
-        let _ = tokio::time::timeout(GRACE, campaign).await;
-    }
-    told.abort();
     result
 }
 
@@ -188,7 +208,11 @@ async fn work(context: Arc<Context>, touched: touch::Touched, mut stop: watch::R
         .for_each(|look| {
             match look {
                 Ok((request, next)) => debug!(%request, ?next, "looked at"),
-                // Deleted while it waited; errors of looks have been told with their request.
+                // Deleted while it waited.
+                Err(WorkError::ObjectNotFound(gone)) => {
+                    context.forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name);
+                }
+                // Errors of looks have been told with their request.
                 Err(error) => debug!(%error, "not looked at"),
             }
             std::future::ready(())

@@ -62,20 +62,25 @@ impl Candidate {
     pub async fn campaign(mut self, leads: watch::Sender<bool>, mut stop: watch::Receiver<bool>) {
         let mut renewed: Option<Instant> = None;
         loop {
-            match self.attempt().await {
-                Ok(true) => {
+            // A server that hangs must not keep a holder from noticing that its time is up.
+            let left =
+                RENEW_DEADLINE.saturating_sub(renewed.map_or(Duration::ZERO, |renewed| renewed.elapsed()));
+            let started = Instant::now();
+            match tokio::time::timeout(left, self.attempt()).await {
+                Ok(Ok(true)) => {
                     if renewed.is_none() {
                         info!(identity = %self.identity, "this operator leads");
                         let _ = leads.send(true);
                     }
-                    renewed = Some(Instant::now());
+                    renewed = Some(started);
                 }
-                Ok(false) if renewed.is_some() => {
+                Ok(Ok(false)) if renewed.is_some() => {
                     warn!("another operator took the lease");
                     break;
                 }
-                Ok(false) => {}
-                Err(error) => debug!(%error, "the lease could not be renewed"),
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => debug!(%error, "the lease could not be renewed"),
+                Err(_elapsed) => debug!("the API server does not answer"),
             }
             if renewed.is_some_and(|renewed| renewed.elapsed() >= RENEW_DEADLINE) {
                 warn!("the lease could not be renewed in time");

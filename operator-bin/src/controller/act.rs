@@ -121,8 +121,8 @@ fn settled<K>(answer: Result<K, kube::Error>, what: &'static str) -> Result<Outc
 fn absent_is_fine<K>(answer: Result<K, kube::Error>, what: &'static str) -> Result<Outcome, ActError> {
     match answer {
         Ok(_) => Ok(Outcome::Done),
-        // Gone, or already another one: both are what was wanted.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(Outcome::Done),
+        // A conflict is looked at again: what was seen is out of date, or nothing was done.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Outcome::Done),
         Err(source) => Err(failed(what)(source)),
     }
 }
@@ -140,7 +140,14 @@ async fn delete_stale_output(context: &Context, seen: &Seen) -> Result<Outcome, 
     if job.map_err(failed("read the profiling Job"))?.is_some() {
         return Ok(Outcome::Done);
     }
-    let parameters = of_uid(map.metadata.uid.clone());
+    // As it was before the Job was looked for: a Job that came since has written to it.
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: map.metadata.uid,
+            resource_version: map.metadata.resource_version,
+        }),
+        ..DeleteParams::default()
+    };
     absent_is_fine(
         maps.delete(&name, &parameters).await,
         "delete the output of an earlier run",

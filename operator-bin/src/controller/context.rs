@@ -38,6 +38,15 @@ pub(super) struct Context {
     pub backlog: Backlog,
 }
 
+impl Context {
+    /// A request is gone: nothing more is known of it.
+    pub(super) fn forget(&self, namespace: &str, name: &str) {
+        self.latest.forget(namespace, name);
+        self.failures.succeeded(namespace, name);
+        self.backlog.remove(namespace, name);
+    }
+}
+
 /// How often requests failed in a row, for waits that grow.
 #[derive(Debug, Default)]
 pub(super) struct Failures(Mutex<BTreeMap<(String, String), u32>>);

@@ -30,6 +30,11 @@ use crate::status_patch::status_patch;
 /// Wait after somebody else wrote first.
 const CONFLICT: Duration = Duration::from_millis(50);
 
+/// Wait after the API server did not allow something: nothing tells when a quota has room again.
+const FORBIDDEN: Duration = Duration::from_secs(10);
+/// How long one look may take: an API server that hangs must not keep those who look.
+const LONGEST_LOOK: Duration = Duration::from_mins(1);
+
 /// Why a request could not be settled; it is tried again, with waits that grow.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReconcileError {
@@ -45,6 +50,9 @@ pub(super) enum ReconcileError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The API server did not answer in time.
+    #[error("no answer from the API server for {} s", LONGEST_LOOK.as_secs())]
+    TooSlow,
 }
 
 impl ReconcileError {
@@ -54,6 +62,7 @@ impl ReconcileError {
             Self::Act(ActError::Api { source, .. }) | Self::Api { source, .. } => source,
             Self::Act(ActError::NoDeploymentKind) => return "no_deployment_kind",
             Self::Act(ActError::NoManifest) => return "no_manifest",
+            Self::TooSlow => return "too_slow",
         };
         let kube::Error::Api(status) = source.as_ref() else {
             return "unreachable";
@@ -85,7 +94,8 @@ pub(super) async fn reconcile(watched: Arc<Request>, context: Arc<Context>) -> R
     let request = context.latest.newer(watched);
     let (namespace, name) = (request.namespace().to_owned(), request.name().to_owned());
     context.backlog.remove(&namespace, &name);
-    let result = settle(&context, request).await;
+    let looked = tokio::time::timeout(LONGEST_LOOK, settle(&context, request)).await;
+    let result = looked.unwrap_or(Err(ReconcileError::TooSlow));
     context.metrics.reconciled(
         started.elapsed(),
         result.as_ref().err().map(ReconcileError::cause),
@@ -286,7 +296,11 @@ async fn look_at_deployment(context: &Context, seen: &mut Seen) -> Result<(), Re
     }
     // What is missed is looked for where it cannot be out of date, before anybody is told that it is gone.
     let Some(graphs) = context.stores.graphs() else {
-        return Ok(());
+        return match seen.phase() {
+            // A cluster that serves no deployments for a while has not lost them.
+            Phase::Deploying | Phase::Deployed => Err(ActError::NoDeploymentKind.into()),
+            Phase::Pending | Phase::Profiling | Phase::Ready | Phase::Failed => Ok(()),
+        };
     };
     let api: Api<kube::api::DynamicObject> =
         Api::namespaced_with(context.client.clone(), seen.request.namespace(), &graphs.resource);
@@ -315,6 +329,7 @@ async fn look_at_deployment(context: &Context, seen: &mut Seen) -> Result<(), Re
 async fn carry_out(context: &Context, seen: &mut Seen) -> Result<(Decision, Vec<Event>), ReconcileError> {
     let mut decision = decision::decide(&seen.observation(&context.stores, context.settings.deadlines()));
     let mut told = Vec::new();
+    let mut is_forbidden = false;
     for action in decision.actions.clone() {
         match act::act(context, seen, &action).await? {
             Outcome::Done => continue,
@@ -333,6 +348,7 @@ async fn carry_out(context: &Context, seen: &mut Seen) -> Result<(Decision, Vec<
             }
             Outcome::Rejected(message) => refused(seen, &action, message),
             Outcome::Forbidden(message) => {
+                is_forbidden = true;
                 seen.missing = Some(format!(
                     "the API server does not allow it: {message}; grant the operator the role that it comes with, or raise \
                      the quota"
@@ -342,6 +358,9 @@ async fn carry_out(context: &Context, seen: &mut Seen) -> Result<(Decision, Vec<
         }
         decision = decision::decide(&seen.observation(&context.stores, context.settings.deadlines()));
         break;
+    }
+    if is_forbidden {
+        decision.wake_after = Some(decision.wake_after.map_or(FORBIDDEN, |wait| wait.min(FORBIDDEN)));
     }
     Ok((decision, told))
 }
@@ -401,8 +420,10 @@ async fn write_patch(context: &Context, request: &Request, patch: &Value) -> Res
 async fn write_invalid(context: &Context, request: &Request) -> Result<Next, ReconcileError> {
     let failed = decision::unreadable(request.generation(), Timestamp(&seconds(jiff::Timestamp::now())));
     let version = request.metadata.resource_version.clone().unwrap_or_default();
-    if let Some(patch) = status_patch(&DgdrStatus::default(), &failed, &version) {
-        write_patch(context, request, &patch).await?;
+    if let Some(patch) = status_patch(&DgdrStatus::default(), &failed, &version)
+        && !write_patch(context, request, &patch).await?
+    {
+        return Ok(Next::requeue(CONFLICT));
     }
     Ok(Next::await_change())
 }
@@ -452,7 +473,7 @@ async fn release(context: &Context, request: &Request) -> Result<(), ReconcileEr
     };
     match api.patch(request.name(), &parameters, &Patch::Merge(patch)).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(source) => Err(api_error("release a request that is being deleted")(source)),
     }
 }

@@ -14,6 +14,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch as signal;
 use tracing::{debug, info, warn};
 
 use super::request::Request;
@@ -22,6 +23,8 @@ use super::touch::{Touched, Toucher};
 
 /// How long until it is asked again whether the deployment's CRD is installed.
 const INSTALL_CHECK: Duration = Duration::from_secs(10);
+/// How long until it is asked again after no answer.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Which namespaces are watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +90,8 @@ pub(super) struct Stores {
     /// Nodes; none where they may not be read.
     pub nodes: Option<Store<Node>>,
     graphs: Arc<RwLock<Option<Graphs>>>,
+    /// Whether it is known if the cluster serves deployments.
+    has_asked: signal::Receiver<bool>,
 }
 
 impl Stores {
@@ -99,6 +104,7 @@ impl Stores {
         let (claims, claims_writer) = reflector::store();
         let (nodes, nodes_writer) = reflector::store();
         let graphs = Arc::new(RwLock::new(None));
+        let (asked, has_asked) = signal::channel(false);
         let stores = Self {
             requests,
             jobs,
@@ -107,64 +113,55 @@ impl Stores {
             claims,
             nodes: with_nodes.then_some(nodes),
             graphs,
+            has_asked,
         };
         let (toucher, touched) = Toucher::new(stores.clone());
         let all = watch::Config::default;
         let managed = format!("{}={}", label::MANAGED_BY, label::MANAGED_BY_OPERATOR);
 
-        let touch = toucher.clone();
-        follow(
-            scope.api(client),
-            all(),
+        toucher.follow(
+            watch(scope.api(client), all()),
             requests_writer,
             Request::slim,
-            move |request| {
-                touch.request(request);
-            },
+            Toucher::request,
         );
-        let touch = toucher.clone();
-        follow(
-            scope.api(client),
-            all().labels(&managed),
+        toucher.follow(
+            watch(scope.api(client), all().labels(&managed)),
             jobs_writer,
             slim::job,
-            move |job| touch.owned(job),
+            Toucher::owned,
         );
-        let touch = toucher.clone();
-        follow(scope.api(client), all(), pods_writer, slim::pod, move |pod| {
-            touch.pod(pod);
-        });
-        let touch = toucher.clone();
-        follow(
-            scope.api(client),
-            all().labels(&managed),
+        toucher.follow(
+            watch(scope.api(client), all()),
+            pods_writer,
+            slim::pod,
+            Toucher::pod,
+        );
+        toucher.follow(
+            watch(scope.api(client), all().labels(&managed)),
             config_maps_writer,
             slim::config_map,
-            move |map| touch.owned(map),
+            Toucher::owned,
         );
-        let touch = toucher.clone();
-        follow(
-            scope.api(client),
-            all(),
+        toucher.follow(
+            watch(scope.api(client), all()),
             claims_writer,
             slim::claim,
-            move |claim| touch.claim(claim),
+            Toucher::claim,
         );
         if with_nodes {
-            let touch = toucher.clone();
-            follow(
-                Api::all(client.clone()),
-                all(),
+            toucher.follow(
+                watch(Api::all(client.clone()), all()),
                 nodes_writer,
                 slim::node,
-                move |node| touch.node(node),
+                Toucher::node,
             );
         }
         tokio::spawn(follow_graphs(
             client.clone(),
             scope.clone(),
             stores.clone(),
-            toucher,
+            (toucher, asked),
         ));
         (stores, touched)
     }
@@ -182,6 +179,8 @@ impl Stores {
         if let Some(nodes) = &self.nodes {
             let _ = nodes.wait_until_ready().await;
         }
+        // Until the cluster said which deployments it serves, every deployment would look as if it were gone.
+        let _ = self.has_asked.clone().wait_for(|asked| *asked).await;
         let graphs = self.graphs();
         if let Some(graphs) = graphs {
             let _ = graphs.store.wait_until_ready().await;
@@ -198,29 +197,40 @@ impl Stores {
     }
 }
 
-/// Keeps a store current until the process ends.
-fn follow<K>(
-    api: Api<K>,
-    config: watch::Config,
-    writer: Writer<K>,
-    slim: fn(&mut K),
-    touched: impl Fn(&K) + Send + 'static,
-) where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
-{
-    let events = watch(api, config).default_backoff().modify(slim).reflect(writer);
-    tokio::spawn(async move {
-        let mut events = std::pin::pin!(events);
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => tell(&event, &touched),
-                Err(error) => debug!(kind = %K::kind(&()), %error, "a watch is opened again"),
+impl Toucher {
+    /// Keeps a store current until the process ends: objects are made slim before they are kept, and touch requests.
+    fn follow<K>(
+        &self,
+        events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+        writer: Writer<K>,
+        slim: fn(&mut K),
+        touch: fn(&Self, &K),
+    ) where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+    {
+        let events = events.default_backoff().modify(slim).reflect(writer);
+        let toucher = self.clone();
+        tokio::spawn(async move {
+            let mut events = std::pin::pin!(events);
+            let mut was_listed = false;
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(Event::InitDone) => {
+                        // What was deleted while nobody watched is told by no event.
+                        if was_listed {
+                            toucher.all();
+                        }
+                        was_listed = true;
+                    }
+                    Ok(event) => tell(&event, |object| touch(&toucher, object)),
+                    Err(error) => debug!(kind = %K::kind(&()), %error, "a watch is opened again"),
+                }
             }
-        }
-    });
+        });
+    }
 }
 
-fn tell<K>(event: &Event<K>, touched: &impl Fn(&K)) {
+fn tell<K>(event: &Event<K>, touched: impl Fn(&K)) {
     match event {
         Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => touched(object),
         Event::Init | Event::InitDone => {}
@@ -228,11 +238,25 @@ fn tell<K>(event: &Event<K>, touched: &impl Fn(&K)) {
 }
 
 /// Follows deployments in the version that the cluster serves, and begins again where that changes.
-async fn follow_graphs(client: Client, scope: Scope, stores: Stores, toucher: Toucher) {
+async fn follow_graphs(
+    client: Client,
+    scope: Scope,
+    stores: Stores,
+    (toucher, asked): (Toucher, signal::Sender<bool>),
+) {
     loop {
-        let Some((resource, version)) = served(&client).await else {
-            tokio::time::sleep(INSTALL_CHECK).await;
-            continue;
+        let (resource, version) = match served(&client).await {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                asked.send_replace(true);
+                tokio::time::sleep(INSTALL_CHECK).await;
+                continue;
+            }
+            Err(error) => {
+                debug!(%error, "it is asked again which deployments are served");
+                tokio::time::sleep(ASK_AGAIN).await;
+                continue;
+            }
         };
         info!(%version, "deployments are watched");
         let (store, writer) = {
@@ -249,6 +273,7 @@ async fn follow_graphs(client: Client, scope: Scope, stores: Stores, toucher: To
             store: store.clone(),
         };
         stores.set_graphs(Some(graphs));
+        asked.send_replace(true);
         until_gone(events, &toucher).await;
         warn!(%version, "the cluster no longer serves deployments in this version");
         stores.set_graphs(None);
@@ -262,7 +287,9 @@ async fn until_gone(
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => tell(&event, &|graph: &DynamicObject| toucher.graph(&graph.metadata)),
+            // Those whose deployment is gone are told by no event.
+            Ok(Event::InitDone) => toucher.all(),
+            Ok(event) => tell(&event, |graph: &DynamicObject| toucher.graph(&graph.metadata)),
             Err(error) if is_gone(&error) => return,
             Err(error) => debug!(%error, "the watch of deployments is opened again"),
         }
@@ -278,28 +305,31 @@ fn is_gone(error: &watcher::Error) -> bool {
     matches!(cause, kube::Error::Api(status) if status.code == 404)
 }
 
-/// The newest version of deployments that the cluster serves and we know.
-async fn served(client: &Client) -> Option<(ApiResource, DgdVersion)> {
+/// The newest version of deployments that the cluster serves and we know; none where it serves none of them.
+///
+/// # Errors
+/// Whatever keeps the API server from saying so: that is no answer.
+async fn served(client: &Client) -> Result<Option<(ApiResource, DgdVersion)>, kube::Error> {
     for version in DgdVersion::ALL.into_iter().rev() {
-        match client.list_api_group_resources(version.api_version()).await {
-            Ok(list) => {
-                let found = list
-                    .resources
-                    .into_iter()
-                    .find(|resource| resource.kind == dgd::KIND);
-                if let Some(found) = found {
-                    let resource = ApiResource {
-                        group: GROUP.to_owned(),
-                        version: version.name().to_owned(),
-                        api_version: version.api_version().to_owned(),
-                        kind: dgd::KIND.to_owned(),
-                        plural: found.name,
-                    };
-                    return Some((resource, version));
-                }
-            }
-            Err(error) => debug!(%error, %version, "deployments are not served in this version"),
+        let list = match client.list_api_group_resources(version.api_version()).await {
+            Ok(list) => list,
+            Err(kube::Error::Api(status)) if status.code == 404 => continue,
+            Err(error) => return Err(error),
+        };
+        let found = list
+            .resources
+            .into_iter()
+            .find(|resource| resource.kind == dgd::KIND);
+        if let Some(found) = found {
+            let resource = ApiResource {
+                group: GROUP.to_owned(),
+                version: version.name().to_owned(),
+                api_version: version.api_version().to_owned(),
+                kind: dgd::KIND.to_owned(),
+                plural: found.name,
+            };
+            return Ok(Some((resource, version)));
         }
     }
-    None
+    Ok(None)
 }

@@ -198,6 +198,13 @@ impl Toucher {
         self.waiting();
     }
 
+    /// All requests: something was missed.
+    pub(super) fn all(&self) {
+        for request in self.stores.requests.state() {
+            self.request(&request);
+        }
+    }
+
     /// All requests that may wait for GPUs.
     fn waiting(&self) {
         let waits = |request: &Request| {
