@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use dgdr_sweep_planner::Granularity;
+use dgdr_types::contract::environment;
 use dgdr_types::{ResolvedRequest, apply_set, parse_request, resolve};
 
 use super::args::ProfileArgs;
@@ -111,6 +112,16 @@ fn read_config(config: &str) -> Result<String, ProfilerError> {
 
 fn understand(text: &str, changes: &[String]) -> Result<ResolvedRequest, ProfilerError> {
     let mut raw = parse_request(text)?;
+    for (field, variable) in [("name", environment::NAME), ("namespace", environment::NAMESPACE)] {
+        // A Job is given the spec alone, and tells by its environment whose it is.
+        let is_open = raw.document().pointer(&format!("/metadata/{field}")).is_none();
+        if let Ok(value) = std::env::var(variable)
+            && is_open
+        {
+            // Quoted, since a name such as 123 or 1e3 is text too.
+            apply_set(&mut raw, &format!("metadata.{field}=\"{value}\""))?;
+        }
+    }
     for change in changes {
         apply_set(&mut raw, change)?;
     }

@@ -69,7 +69,7 @@ impl HubSettings {
                 model: model.to_owned(),
             });
         }
-        let cache = self.cache.clone().map_or_else(Cache::default, Cache::new);
+        let cache = Cache::new(self.cache.clone().unwrap_or_else(usual_cache));
         let cached = cache.model(model.to_owned());
         if self.offline {
             let path = cached.get(CONFIG_FILE).ok_or_else(|| ModelSourceError::Offline {
@@ -148,6 +148,15 @@ impl HubSettings {
             problem,
         }
     }
+}
+
+/// Where the hub's own client keeps downloads; a place that passes where the user has no home, as in a container with
+/// nothing but this program.
+fn usual_cache() -> PathBuf {
+    std::env::home_dir()
+        .filter(|home| home.is_absolute())
+        .map_or_else(std::env::temp_dir, |home| home.join(".cache"))
+        .join("huggingface/hub")
 }
 
 /// Why a download failed.

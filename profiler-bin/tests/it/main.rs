@@ -4,6 +4,7 @@
 mod bad_input;
 mod commands;
 mod features;
+mod job;
 mod overrides;
 mod profile;
 mod report;
