@@ -32,6 +32,7 @@ use kube::{Api, Client, Config};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
+use crate::inline::Profiler;
 use crate::leadership::Candidate;
 use crate::metrics::Metrics;
 use crate::probes::{MetricsText, Readiness, ServeError, serve_health, serve_metrics};
@@ -122,6 +123,7 @@ async fn lead(
         backlog: touched.backlog(),
         client: client.clone(),
         stores: stores.clone(),
+        profiler: Profiler::new(settings.unknown_models),
         settings,
     });
     let settings = &context.settings;

@@ -142,7 +142,10 @@ impl Profiler {
             }
             let missing = open_hardware(&resolved);
             if !missing.is_empty() {
-                return failed(&format!("GPU discovery filled in no {}: set it in the request", missing.join(", ")));
+                return failed(&format!(
+                    "GPU discovery filled in no {}: set it in the request",
+                    missing.join(", ")
+                ));
             }
             if !is_built_in(&resolved.model) {
                 seats = &self.hub_seats;

@@ -10,6 +10,7 @@ use dgdr_units::Gpus;
 
 use crate::decision::Deadlines;
 use crate::discovery::DEFAULT_GPU_CAP;
+use crate::inline::UnknownModels;
 use crate::profiling_job::ProfilerProgram;
 
 /// Image of the operator of this version, as it is built from `deploy/containers`.
@@ -26,6 +27,9 @@ pub struct Settings {
     /// Who simulates a request with `searchStrategy: rapid`.
     #[arg(long, env = "DGDR_OPERATOR_RAPID", value_enum, default_value_t = RapidMode::Job)]
     pub rapid: RapidMode,
+    /// With `--rapid=inline`: what is done about models that the operator does not know by itself.
+    #[arg(long, env = "DGDR_OPERATOR_UNKNOWN_MODELS", value_enum, default_value_t)]
+    pub unknown_models: UnknownModels,
     /// Image of this operator, which also collects the results of profiling Jobs.
     #[arg(long, env = "DGDR_OPERATOR_IMAGE", default_value = OPERATOR_IMAGE)]
     pub operator_image: ImageReference,

@@ -21,6 +21,7 @@ use super::hardware::with_hardware;
 use super::observe::{Seen, SeenDeployment};
 use super::request::Request;
 use super::stores::Scope;
+use crate::collection;
 use crate::decision::Action;
 use crate::generated;
 use crate::graph::{self, Asker, Ownership};
@@ -80,7 +81,7 @@ pub(super) async fn act(context: &Context, seen: &Seen, action: &Action) -> Resu
         Action::DeleteStaleOutput => delete_stale_output(context, seen).await,
         Action::DeleteJob => delete_job(context, seen).await,
         Action::CreateJob => create_job(context, seen).await,
-        Action::ProfileInline => Ok(Outcome::Done),
+        Action::ProfileInline => profile_inline(context, seen).await,
         Action::ApplyConfigMaps => apply_config_maps(context, seen).await,
         Action::ApplyDeployment => apply_deployment(context, seen).await,
         Action::AdoptConfigMaps => adopt(context, seen).await,
@@ -244,6 +245,20 @@ async fn create_job(context: &Context, seen: &Seen) -> Result<Outcome, ActError>
         ));
     }
     Ok(outcome)
+}
+
+/// Simulates here, and leaves what a Job would.
+async fn profile_inline(context: &Context, seen: &Seen) -> Result<Outcome, ActError> {
+    let Some(offer) = &seen.offer else {
+        return Ok(Outcome::Done);
+    };
+    let config = with_hardware(&seen.request.spec, offer).to_string();
+    let namespace = seen.request.namespace();
+    let entries = context.profiler.profile(&config, &seen.name, namespace).await;
+    let maps: Api<ConfigMap> = namespaced(context, seen);
+    let name = output_config_map_name(&seen.name);
+    let written = apply(&maps, &name, &collection::config_map(seen.owner(), entries)).await;
+    settled(written, "write the results")
 }
 
 /// The service account of profiling Jobs in the request's namespace, bound to what they may do.

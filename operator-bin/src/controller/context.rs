@@ -11,6 +11,7 @@ use super::exporters::Exporters;
 use super::latest::Latest;
 use super::stores::{Scope, Stores};
 use super::touch::Backlog;
+use crate::inline::Profiler;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 
@@ -30,6 +31,8 @@ pub(super) struct Context {
     pub exporters: Exporters,
     /// What was told to us.
     pub settings: Settings,
+    /// Simulates where no Job is needed.
+    pub profiler: Profiler,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How often each request failed in a row.

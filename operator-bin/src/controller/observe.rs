@@ -24,7 +24,6 @@ use crate::graph::{self, Asker, Health, Ownership};
 use crate::owner::Owner;
 use crate::pod_trouble::{self, Stuck};
 use crate::profiling_job::PROFILER;
-use crate::settings::RapidMode;
 
 /// A request with everything that was seen of it, owned.
 #[derive(Debug, Clone)]
@@ -192,12 +191,11 @@ impl Seen {
     }
 
     /// Looks at its Job.
-    pub(super) fn look_at_job(&mut self, stores: &Stores, rapid: RapidMode, can_inline: bool) {
+    pub(super) fn look_at_job(&mut self, stores: &Stores, can_inline: bool) {
         let namespace = self.request.namespace();
         let found = stores.jobs.get(&ObjectRef::new(&self.job_name).within(namespace));
-        let inline = rapid == RapidMode::Inline && can_inline;
         self.job = match found {
-            None if inline => SeenJob::Inline,
+            None if can_inline => SeenJob::Inline,
             None => SeenJob::Absent,
             Some(job) => self.job_state(&job, stores),
         };

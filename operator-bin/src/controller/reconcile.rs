@@ -13,7 +13,7 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action as Next;
 use kube::runtime::events::{Event as Told, EventType};
 use serde_json::{Value, json};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::act::{self, ActError, Outcome};
 use super::context::Context;
@@ -24,7 +24,7 @@ use crate::decision::{self, Action, Decision, Event, EventKind, Timestamp};
 use crate::generated;
 use crate::graph;
 use crate::metrics::Search;
-use crate::settings::DiscoverySource;
+use crate::settings::{DiscoverySource, RapidMode};
 use crate::status_patch::status_patch;
 
 /// Wait after somebody else wrote first.
@@ -187,7 +187,7 @@ async fn observe(context: &Context, seen: &mut Seen) -> Result<(), ReconcileErro
     match seen.phase() {
         Phase::Pending | Phase::Profiling => {
             examine(context, seen).await;
-            seen.look_at_job(&context.stores, context.settings.rapid, false);
+            seen.look_at_job(&context.stores, can_inline(context, seen));
             if seen.look_at_output(&context.stores) {
                 read_output(context, seen).await?;
             }
@@ -196,6 +196,23 @@ async fn observe(context: &Context, seen: &mut Seen) -> Result<(), ReconcileErro
         Phase::Failed => {}
     }
     Ok(())
+}
+
+/// Whether the operator simulates this request by itself.
+fn can_inline(context: &Context, seen: &Seen) -> bool {
+    let can = |resolved| match context.profiler.can(resolved) {
+        Ok(()) => true,
+        Err(why) => {
+            debug!(
+                namespace = seen.request.namespace(),
+                name = seen.request.name(),
+                %why,
+                "a request needs a Job"
+            );
+            false
+        }
+    };
+    context.settings.rapid == RapidMode::Inline && seen.resolved.as_ref().is_some_and(can)
 }
 
 /// The spec, and what the cluster has for it.
