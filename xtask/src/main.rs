@@ -15,6 +15,8 @@ mod cluster;
 mod codegen;
 #[cfg(any(feature = "interop", feature = "oracle"))]
 mod dice;
+#[cfg(feature = "e2e")]
+mod e2e;
 #[cfg(feature = "perf-data")]
 mod efficiency;
 #[cfg(feature = "interop")]
@@ -29,6 +31,7 @@ mod perf_data;
 #[cfg(not(all(
     feature = "cluster",
     feature = "codegen",
+    feature = "e2e",
     feature = "interop",
     feature = "oracle",
     feature = "perf-data"
@@ -94,6 +97,13 @@ enum Task {
     #[cfg(not(feature = "cluster"))]
     #[command(disable_help_flag = true)]
     Cluster(reexec::PassedArgs),
+    /// Run the operator on a real control plane, and let things go wrong (rebuilds xtask with what that needs)
+    #[cfg(feature = "e2e")]
+    E2e(e2e::E2eArgs),
+    /// Run the operator on a real control plane, and let things go wrong (rebuilds xtask with what that needs)
+    #[cfg(not(feature = "e2e"))]
+    #[command(disable_help_flag = true)]
+    E2e(reexec::PassedArgs),
     /// Run every check that this machine can run
     Test(suite::SuiteArgs),
 }
@@ -137,6 +147,10 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Cluster(args) => cluster::run(args).map(|()| ExitCode::SUCCESS),
         #[cfg(not(feature = "cluster"))]
         Task::Cluster(args) => reexec::with_feature("cluster", "cluster", args),
+        #[cfg(feature = "e2e")]
+        Task::E2e(args) => e2e::run(args),
+        #[cfg(not(feature = "e2e"))]
+        Task::E2e(args) => reexec::with_feature("e2e", "e2e", args),
         Task::Test(args) => suite::run(*args),
     }
 }
