@@ -2,6 +2,10 @@
 //!
 //! etcd, API server, controller manager and scheduler are the real ones. GPU nodes are objects, their kubelet runs pods as
 //! processes of this machine, disks are folders, and deployments get the state that a test wants.
+//!
+//! Annotations wish what only bad luck brings elsewhere: on pods `test.dgdr/oom` names the container that runs out of memory;
+//! on claims `test.dgdr/unbound` leaves them without a volume; on deployments `test.dgdr/state` says their state, and
+//! `test.dgdr/pod-image` gives them a pod of that image.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

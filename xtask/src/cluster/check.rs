@@ -28,6 +28,9 @@ const OWNER: &str = "dgdr-test-check";
 /// How long anything may take here.
 const MOST: Duration = Duration::from_secs(30);
 
+/// How long the process that a container leaves behind would sleep; nobody else sleeps so long.
+const LEFT_BEHIND: &str = "1234567";
+
 /// What the checks work with.
 struct Bench {
     cluster: TestCluster,
@@ -172,6 +175,7 @@ impl Bench {
         for (pod, reason, exit_code) in [
             ("thirsty", "OOMKilled", 137),
             ("without-program", "StartError", 128),
+            ("leaving", "Error", 3),
         ] {
             let ended = self
                 .wait_for_pod(pod, |pod: Option<&Pod>| {
@@ -184,6 +188,7 @@ impl Bench {
                 "{pod} ended with {end:?}"
             );
         }
+        ensure!(!runs_anywhere(LEFT_BEHIND), "a process outlives its container");
         passed("images, secrets, programs and memory are missed", started)
     }
 
@@ -275,4 +280,15 @@ fn ends(pod: &Pod) -> impl Iterator<Item = (&str, k8s_openapi::api::core::v1::Co
         let end = status.state.as_ref()?.terminated.clone()?;
         Some((status.name.as_str(), end))
     })
+}
+
+/// Whether a process has the word in its command line.
+fn runs_anywhere(word: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|process| std::fs::read(process.path().join("cmdline")).ok())
+        .any(|line| {
+            line.split(|byte| *byte == 0)
+                .any(|found| found == word.as_bytes())
+        })
 }

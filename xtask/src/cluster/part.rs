@@ -175,7 +175,7 @@ fn scheduler(folder: &Folder) -> Vec<String> {
 }
 
 /// Waits until nobody listens: the threads of a killed process keep its port for a moment longer than it has a name.
-pub(crate) fn wait_until_free(port: u16, most: Duration) -> anyhow::Result<()> {
+pub(crate) async fn wait_until_free(port: u16, most: Duration) -> anyhow::Result<()> {
     let started = Instant::now();
     while TcpListener::bind(("127.0.0.1", port)).is_err() {
         if started.elapsed() > most {
@@ -183,7 +183,7 @@ pub(crate) fn wait_until_free(port: u16, most: Duration) -> anyhow::Result<()> {
                 "somebody else listens at 127.0.0.1:{port}: end that, or take the cluster down and up again"
             );
         }
-        std::thread::sleep(BETWEEN_LOOKS);
+        tokio::time::sleep(BETWEEN_LOOKS).await;
     }
     Ok(())
 }
@@ -266,12 +266,12 @@ impl Process {
     }
 
     /// Waits until it listens.
-    pub(crate) fn wait_for_port(&self, port: u16, most: Duration) -> anyhow::Result<()> {
+    pub(crate) async fn wait_for_port(&self, port: u16, most: Duration) -> anyhow::Result<()> {
         let started = Instant::now();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         while TcpStream::connect_timeout(&address, most).is_err() {
             self.check(started, most)?;
-            std::thread::sleep(BETWEEN_LOOKS);
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
         Ok(())
     }

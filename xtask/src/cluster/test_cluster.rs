@@ -121,10 +121,12 @@ impl TestCluster {
         };
         let process = Process::of(&self.folder, part.program());
         if process.pid().is_none() {
-            part::wait_until_free(part.port(&self.folder), MOST_FOR_START)?;
+            part::wait_until_free(part.port(&self.folder), MOST_FOR_START).await?;
             process.start(&binaries.program(part), &part.arguments(&self.folder))?;
         }
-        process.wait_for_port(part.port(&self.folder), MOST_FOR_START)?;
+        process
+            .wait_for_port(part.port(&self.folder), MOST_FOR_START)
+            .await?;
         match part {
             Part::ApiServer => self.wait_for_api_server(&process).await,
             Part::Controllers => self.wait_for_controllers(&process).await,

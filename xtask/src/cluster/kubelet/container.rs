@@ -264,7 +264,11 @@ impl Workshop {
             .stderr(output)
             .process_group(0)
             .spawn()?;
-        Ok(Group(child))
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Ok(Group {
+            first: child,
+            id: id.map(Pid::from_raw),
+        })
     }
 
     /// Waits for the end, or brings it about; true when memory ran out.
@@ -276,23 +280,23 @@ impl Workshop {
         let annotations = self.pod.metadata.annotations.as_ref();
         let thirsty = annotations.and_then(|annotations| annotations.get(OUT_OF_MEMORY_ANNOTATION));
         if thirsty.is_some_and(|name| *name == container.name) {
-            if let Ok(status) = timeout(UNTIL_OUT_OF_MEMORY, process.0.wait()).await {
+            if let Ok(status) = timeout(UNTIL_OUT_OF_MEMORY, process.first.wait()).await {
                 return (status, false);
             }
             process.signal(Signal::SIGKILL);
-            return (process.0.wait().await, true);
+            return (process.first.wait().await, true);
         }
         tokio::select! {
-            status = process.0.wait() => return (status, false),
+            status = process.first.wait() => return (status, false),
             grace = stopped(&mut self.stop) => {
                 process.signal(Signal::SIGTERM);
-                if let Ok(status) = timeout(grace, process.0.wait()).await {
+                if let Ok(status) = timeout(grace, process.first.wait()).await {
                     return (status, false);
                 }
             }
         }
         process.signal(Signal::SIGKILL);
-        (process.0.wait().await, false)
+        (process.first.wait().await, false)
     }
 }
 
@@ -316,13 +320,17 @@ impl From<NotYet> for Obstacle {
 }
 
 /// A process with all that it started; all of them end with it.
-struct Group(Child);
+struct Group {
+    first: Child,
+    /// Known also when the first process has ended and others live on.
+    id: Option<Pid>,
+}
 
 impl Group {
     fn signal(&self, signal: Signal) {
-        if let Some(id) = self.0.id().and_then(|id| i32::try_from(id).ok()) {
-            // It may have ended just now.
-            let _ = killpg(Pid::from_raw(id), signal);
+        if let Some(id) = self.id {
+            // All of them may have ended just now.
+            let _ = killpg(id, signal);
         }
     }
 }

@@ -22,7 +22,7 @@ use super::volumes::Room;
 const AGAIN: Duration = Duration::from_millis(200);
 /// How long to wait while the API server does not answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
+/// How long containers may take to end when their pod took too long.
 const GRACE_AFTER_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What a node lends to each of its pods.
