@@ -56,6 +56,8 @@ enum Action {
     Up(UpArgs),
     /// End everything and remove the folder
     Down(PlaceArgs),
+    /// Build the control plane, unless it was built before, and stop
+    Build,
     /// Check the test cluster itself, on one of its own
     Check,
     /// Run pods (`up` starts this by itself)
@@ -120,6 +122,7 @@ pub(crate) fn run(args: &ClusterArgs) -> anyhow::Result<()> {
     match &args.action {
         Action::Up(args) => runtime.block_on(up(args)),
         Action::Down(place) => test_cluster::take_down(&place.folder()?),
+        Action::Build => binaries::Binaries::find().map(drop),
         Action::Check => {
             let root = Metadata::read()?.target_directory.join("test-cluster-check");
             runtime.block_on(check::run(&root))

@@ -20,7 +20,7 @@ pub(super) struct Stage {
 }
 
 /// All stages.
-pub(super) const STAGES: [Stage; 11] = [
+pub(super) const STAGES: [Stage; 12] = [
     Stage {
         name: "format",
         meaning: "sources are formatted",
@@ -70,6 +70,11 @@ pub(super) const STAGES: [Stage; 11] = [
         name: "perf-data",
         meaning: "the packed tables and models are what the peer's measurements give",
         run: perf_data,
+    },
+    Stage {
+        name: "cluster",
+        meaning: "the test cluster runs pods as nodes would, and comes back from crashes",
+        run: cluster,
     },
     Stage {
         name: "interop",
@@ -165,6 +170,23 @@ fn perf_data(_report: &mut Report) -> anyhow::Result<Verdict> {
     cargo(
         &["xtask", "perf-data", "--from", &core, "--check"],
         "the committed tables are not what the measurements give",
+    )
+}
+
+fn cluster(_report: &mut Report) -> anyhow::Result<Verdict> {
+    let has_go = Command::new("go")
+        .arg("version")
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !has_go && std::env::var_os("KUBEBUILDER_ASSETS").is_none() {
+        return Ok(Verdict::Skipped(
+            "there is no Go to build a control plane with: install it, or let KUBEBUILDER_ASSETS name a folder with one"
+                .to_owned(),
+        ));
+    }
+    cargo(
+        &["xtask", "cluster", "check"],
+        "the test cluster does not do what tests build on",
     )
 }
 
