@@ -3,6 +3,7 @@
 //! Without a wish a deployment is `pending` at first and `successful` soon after. Annotations of the deployment, which may
 //! change at any time, wish otherwise.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -12,6 +13,7 @@ use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::discovery;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// The state that a deployment is to be in.
@@ -27,6 +29,8 @@ const UNTIL_READY: Duration = Duration::from_millis(200);
 const GROUP: &str = "nvidia.com";
 const KIND: &str = "DynamoGraphDeployment";
 const OWNER: &str = "dgdr-test-graph-controller";
+/// Writes at a time: each takes a connection.
+const AT_ONCE: usize = 16;
 /// How long to wait for a cluster to know the kind.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -40,13 +44,13 @@ pub(super) async fn run(client: kube::Client) {
     };
     let all: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
     let mut events = std::pin::pin!(watcher(all, watcher::Config::default()));
-    let mut later = JoinSet::new();
+    let mut reports = Reports::default();
     loop {
         tokio::select! {
             event = events.next() => {
                 let outcome = match event {
                     Some(Ok(Event::Apply(dgd) | Event::InitApply(dgd))) => {
-                        see(&client, &kind, &dgd, &mut later).await
+                        see(&client, &kind, &dgd, &mut reports).await
                     }
                     Some(Ok(Event::Delete(_) | Event::Init | Event::InitDone)) => Ok(()),
                     Some(Err(error)) => Err(error.into()),
@@ -56,7 +60,7 @@ pub(super) async fn run(client: kube::Client) {
                     tokio::time::sleep(UNTIL_READY).await;
                 }
             }
-            Some(_) = later.join_next() => {}
+            Some(_) = reports.tasks.join_next() => {}
         }
     }
 }
@@ -71,7 +75,7 @@ async fn see(
     client: &kube::Client,
     kind: &ApiResource,
     dgd: &DynamicObject,
-    later: &mut JoinSet<()>,
+    reports: &mut Reports,
 ) -> anyhow::Result<()> {
     if dgd.metadata.deletion_timestamp.is_some() {
         return Ok(());
@@ -88,29 +92,38 @@ async fn see(
         .await?;
     }
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, kind);
-    let (now, wait) = match next(dgd) {
+    let (state, wait) = match next(dgd) {
         Step::None => return Ok(()),
-        Step::Now(state) => (status(kind, dgd, state), None),
-        Step::Later(state) => (status(kind, dgd, state), Some(UNTIL_READY)),
+        Step::Now(state) => (state, Duration::ZERO),
+        Step::Later(state) => (state, UNTIL_READY),
     };
-    let name = dgd.name_any();
-    let report = async move {
-        api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&now))
-            .await
-    };
-    match wait {
-        None => {
-            report.await?;
-        }
-        Some(wait) => {
-            later.spawn(async move {
-                tokio::time::sleep(wait).await;
-                // Whatever went wrong, the next change of the deployment is seen.
-                let _ = report.await;
-            });
+    let (name, patch) = (dgd.name_any(), status(kind, dgd, state));
+    let turns = reports.turns.clone();
+    reports.tasks.spawn(async move {
+        tokio::time::sleep(wait).await;
+        let turn = turns.acquire().await;
+        // Whatever went wrong, the next change of the deployment is seen.
+        let _ = api
+            .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await;
+        drop(turn);
+    });
+    Ok(())
+}
+
+/// States that are being written.
+struct Reports {
+    tasks: JoinSet<()>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self {
+            tasks: JoinSet::new(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
-    Ok(())
 }
 
 /// What is to be said next of a deployment.

@@ -91,6 +91,8 @@ fn etcd(folder: &Folder) -> Vec<String> {
     vec![
         // Nobody's data: a crash of the machine may lose it.
         "--unsafe-no-fsync".to_owned(),
+        // Thousands of requests with all their versions are more than the usual 2 GiB.
+        "--quota-backend-bytes=8589934592".to_owned(),
         format!("--data-dir={}", folder.root().join("etcd").display()),
         format!("--listen-client-urls={clients}"),
         format!("--advertise-client-urls={clients}"),
@@ -137,6 +139,8 @@ fn api_server(folder: &Folder) -> Vec<String> {
         format!("--kubelet-client-key={}", key(certificates::KUBELET_CLIENT)),
         format!("--audit-policy-file={root}/audit-policy.json"),
         format!("--audit-log-path={root}/audit.log"),
+        // One file, so that it is read as it is: it would be begun anew after 100 MB.
+        "--audit-log-maxsize=4000".to_owned(),
     ]
 }
 
