@@ -97,6 +97,11 @@ pub mod condition {
     pub const SPEC_GENERATED: &str = "SpecGenerated";
     /// The DGD serves.
     pub const DEPLOYMENT_READY: &str = "DeploymentReady";
+    /// There only while it holds: the controller is at work. An extension, by which tools that follow the conventions of
+    /// kstatus know that there is something to wait for.
+    pub const RECONCILING: &str = "Reconciling";
+    /// There only while it holds: nothing goes on until somebody changes something. An extension, as the one above.
+    pub const STALLED: &str = "Stalled";
 }
 
 /// Reasons of the DGDR's conditions. A failed sub-phase of profiling gives `<sub-phase>Failed`.

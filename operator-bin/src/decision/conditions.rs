@@ -124,6 +124,7 @@ impl<'a> Next<'a> {
             reason: &reason,
             message: &message,
         });
+        self.say_for_tools(&reason, &message);
         self.status
             .conditions
             .sort_by_key(|condition| order(&condition.kind));
@@ -132,6 +133,27 @@ impl<'a> Next<'a> {
             actions: self.actions,
             events: self.events,
             wake_after: self.wake_after,
+        }
+    }
+
+    /// The two conditions by which kstatus tells waiting from failing; each is there only while it holds.
+    fn say_for_tools(&mut self, reason: &str, message: &str) {
+        let holds = match self.status.phase.unwrap_or(Phase::Pending) {
+            Phase::Pending | Phase::Profiling | Phase::Deploying => Some(condition::RECONCILING),
+            Phase::Failed => Some(condition::STALLED),
+            Phase::Ready | Phase::Deployed => None,
+        };
+        for kind in [condition::RECONCILING, condition::STALLED] {
+            if holds == Some(kind) {
+                self.say(Statement {
+                    kind,
+                    status: ConditionStatus::True,
+                    reason,
+                    message,
+                });
+            } else {
+                self.status.conditions.retain(|said| said.kind != kind);
+            }
         }
     }
 
@@ -187,6 +209,8 @@ fn order(kind: &str) -> usize {
         condition::PROFILING,
         condition::SPEC_GENERATED,
         condition::DEPLOYMENT_READY,
+        condition::RECONCILING,
+        condition::STALLED,
     ]
     .iter()
     .position(|known| *known == kind)

@@ -404,6 +404,29 @@ fn a_changed_spec_begins_again_after_a_failure() {
 }
 
 #[test]
+fn tools_know_what_to_wait_for() {
+    let manifest = Open::default();
+    for phase in Phase::ALL {
+        let status = in_phase(*phase);
+        for (name, seen) in sights(observation(&status), &manifest) {
+            let after = decide(&seen).status;
+            let said: Vec<&str> = after
+                .conditions
+                .iter()
+                .map(|condition| condition.kind.as_str())
+                .filter(|kind| ["Reconciling", "Stalled"].contains(kind))
+                .collect();
+            let expected = match after.phase.unwrap() {
+                Phase::Pending | Phase::Profiling | Phase::Deploying => vec!["Reconciling"],
+                Phase::Failed => vec!["Stalled"],
+                Phase::Ready | Phase::Deployed => vec![],
+            };
+            assert_eq!(said, expected, "{phase} {name}");
+        }
+    }
+}
+
+#[test]
 fn a_stuck_pod_is_told_once_whatever_is_said_of_it() {
     let status = in_phase(Phase::Deploying);
     let stuck = |text| Deployment::Present {
