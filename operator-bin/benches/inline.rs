@@ -8,6 +8,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use dgdr_operator::inline::{Profiler, UnknownModels};
+use dgdr_types::dgd::DgdVersion;
 use dgdr_types::names::DgdrName;
 use serde_json::json;
 
@@ -60,7 +61,8 @@ fn main() {
     let mut out = std::io::stdout().lock();
     for number in [0, 0, 1, 1] {
         let begin = Instant::now();
-        let entries = runtime.block_on(profiler.profile(&config(number), &name, "serving"));
+        let entries =
+            runtime.block_on(profiler.profile(&config(number), &name, "serving", DgdVersion::default()));
         let took = begin.elapsed();
         writeln!(
             out,
@@ -77,7 +79,9 @@ fn main() {
             let (profiler, name) = (profiler.clone(), name.clone());
             runtime.spawn(async move {
                 let begin = Instant::now();
-                let entries = profiler.profile(&config(number), &name, "serving").await;
+                let entries = profiler
+                    .profile(&config(number), &name, "serving", DgdVersion::default())
+                    .await;
                 (entries["profiler_status"] == "success", begin.elapsed())
             })
         })

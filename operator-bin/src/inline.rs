@@ -12,6 +12,7 @@ use dgdr_profiler::artifacts::StatusFile;
 use dgdr_profiler::model_source::{is_built_in, is_hub_name};
 use dgdr_profiler::pipeline::in_memory::{self, Unwritten};
 use dgdr_profiler::pipeline::options::{Pictures, ProfileOptions};
+use dgdr_types::dgd::DgdVersion;
 use dgdr_types::names::DgdrName;
 use dgdr_types::spec::{Open, SearchStrategy};
 use dgdr_types::{RawRequest, ResolvedRequest, apply_set, parse_request, resolve};
@@ -128,7 +129,13 @@ impl Profiler {
 
     /// Profiles a request: `config` is its spec with discovered hardware filled in, as a Job is given it. The entries are
     /// those of the ConfigMap that a Job's collector would leave at its end, of a failure too.
-    pub async fn profile(&self, config: &str, name: &DgdrName, namespace: &str) -> BTreeMap<String, String> {
+    pub async fn profile(
+        &self,
+        config: &str,
+        name: &DgdrName,
+        namespace: &str,
+        dgd_version: DgdVersion,
+    ) -> BTreeMap<String, String> {
         let request = match whole(config, name, namespace) {
             Ok(request) => request,
             Err(error) => return failed(&error.to_string()),
@@ -153,7 +160,11 @@ impl Profiler {
         }
         // The semaphore is never closed; without a seat it would only be more work at a time.
         let _seat = Arc::clone(seats).acquire_owned().await.ok();
-        let (options, runtime) = (Arc::clone(&self.options), Handle::current());
+        let options = ProfileOptions {
+            dgd_version,
+            ..ProfileOptions::clone(&self.options)
+        };
+        let runtime = Handle::current();
         let run = move || runtime.block_on(in_memory::profile(&request, &options));
         match tokio::task::spawn_blocking(run).await {
             Ok(unwritten) => entries(&unwritten),

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use dgdr_types::contract::{
     HF_TOKEN_SECRET, IMAGE_PULL_SECRET, PROFILER_CONTAINER, PROFILING_SERVICE_ACCOUNT, environment, label,
 };
+use dgdr_types::dgd::DgdVersion;
 use dgdr_types::names::job_name;
 use dgdr_types::spec::Open;
 use dgdr_types::{ImageReference, ModelCache};
@@ -68,6 +69,8 @@ pub struct JobInput<'a> {
     pub config: &'a str,
     /// Which program profiles.
     pub program: ProfilerProgram,
+    /// Version of deployments that the cluster serves.
+    pub dgd_version: DgdVersion,
     /// Image of the profiler.
     pub image: &'a ImageReference,
     /// Image of the collector: the operator's own.
@@ -194,12 +197,16 @@ fn profiler(input: &JobInput<'_>) -> Container {
     if let Some(cache) = input.model_cache {
         mounts.push(mount(CACHE_VOLUME, &cache.pvc_mount_path, Some(true)));
     }
-    let args = ["--config", input.config, "--output-dir", OUTPUT_DIRECTORY];
+    let mut args = vec!["--config", input.config, "--output-dir", OUTPUT_DIRECTORY];
+    // Upstream's profiler does not ask; what it writes is converted when it is read.
+    if input.program == ProfilerProgram::Native && input.dgd_version != DgdVersion::default() {
+        args.extend(["--dgd-version", input.dgd_version.name()]);
+    }
     Container {
         name: PROFILER.to_owned(),
         image: Some(input.image.to_string()),
         command: Some(input.program.command()),
-        args: Some(args.map(str::to_owned).to_vec()),
+        args: Some(args.into_iter().map(str::to_owned).collect()),
         env: Some(env),
         volume_mounts: Some(mounts),
         security_context: Some(restricted()),

@@ -220,6 +220,7 @@ async fn create_job(context: &Context, seen: &Seen) -> Result<Outcome, ActError>
         owner: seen.owner(),
         config: &with_hardware(&seen.request.spec, offer).to_string(),
         program,
+        dgd_version: dgd_version(context),
         image,
         collector_image: &settings.operator_image,
         model_cache: resolved.model_cache.as_ref(),
@@ -247,6 +248,14 @@ async fn create_job(context: &Context, seen: &Seen) -> Result<Outcome, ActError>
     Ok(outcome)
 }
 
+/// The version that deployments are written in: the cluster's, or the newest while it serves none yet.
+pub(super) fn dgd_version(context: &Context) -> DgdVersion {
+    context
+        .stores
+        .graphs()
+        .map_or_else(DgdVersion::default, |graphs| graphs.version)
+}
+
 /// Simulates here, and leaves what a Job would.
 async fn profile_inline(context: &Context, seen: &Seen) -> Result<Outcome, ActError> {
     let Some(offer) = &seen.offer else {
@@ -254,7 +263,11 @@ async fn profile_inline(context: &Context, seen: &Seen) -> Result<Outcome, ActEr
     };
     let config = with_hardware(&seen.request.spec, offer).to_string();
     let namespace = seen.request.namespace();
-    let entries = context.profiler.profile(&config, &seen.name, namespace).await;
+    let version = dgd_version(context);
+    let entries = context
+        .profiler
+        .profile(&config, &seen.name, namespace, version)
+        .await;
     let maps: Api<ConfigMap> = namespaced(context, seen);
     let name = output_config_map_name(&seen.name);
     let written = apply(&maps, &name, &collection::config_map(seen.owner(), entries)).await;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dgdr_types::DgdrError;
 use dgdr_types::contract::{FIELD_OWNER, FINALIZER};
 use dgdr_types::names::{DgdrName, output_config_map_name};
 use dgdr_types::spec::{Choice as _, DgdrStatus, Phase};
-use dgdr_types::{DgdrError, dgd::DgdVersion};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -291,10 +291,7 @@ async fn read_output(context: &Context, seen: &mut Seen) -> Result<(), Reconcile
         Err(said) => said,
         Ok(text) => {
             let name = seen.request.deployment_name(&seen.name);
-            let version = context
-                .stores
-                .graphs()
-                .map_or_else(DgdVersion::default, |graphs| graphs.version);
+            let version = act::dgd_version(context);
             match generated::read(&text, &name, version) {
                 Ok(generated) => SeenOutput::Succeeded(generated.manifest),
                 Err(error) => SeenOutput::Unusable(error.to_string()),

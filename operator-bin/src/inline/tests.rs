@@ -1,3 +1,4 @@
+use dgdr_types::dgd::DgdVersion;
 use dgdr_types::names::DgdrName;
 use dgdr_types::{RawRequest, ResolvedRequest, resolve};
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ fn profile(spec: &Value, name: &str) -> std::collections::BTreeMap<String, Strin
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let profiler = Profiler::new(UnknownModels::UseJob);
     let name = DgdrName::new(name).unwrap();
-    runtime.block_on(profiler.profile(&spec.to_string(), &name, "serving"))
+    runtime.block_on(profiler.profile(&spec.to_string(), &name, "serving", DgdVersion::default()))
 }
 
 #[test]
@@ -133,7 +134,11 @@ fn many_requests_share_the_cores() {
     let config = spec("Qwen/Qwen3-32B").to_string();
     let runs = (0..6).map(|_| {
         let (profiler, name, config) = (profiler.clone(), name.clone(), config.clone());
-        runtime.spawn(async move { profiler.profile(&config, &name, "serving").await })
+        runtime.spawn(async move {
+            profiler
+                .profile(&config, &name, "serving", DgdVersion::default())
+                .await
+        })
     });
     let results: Vec<_> = runs.collect();
     let results: Vec<String> = results

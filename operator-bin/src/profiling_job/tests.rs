@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use dgdr_types::dgd::DgdVersion;
 use dgdr_types::names::DgdrName;
 use dgdr_types::spec::Open;
 use dgdr_types::{ImageReference, ModelCache};
@@ -41,6 +42,7 @@ fn rendered(overrides: Option<Value>, cache: Option<&ModelCache>) -> Result<Rend
         },
         config: r#"{"model":"Qwen/Qwen3-0.6B"}"#,
         program: ProfilerProgram::Native,
+        dgd_version: DgdVersion::default(),
         image: &image,
         collector_image: &own,
         model_cache: cache,
@@ -199,4 +201,37 @@ proptest! {
         prop_assert_eq!(context.run_as_non_root, Some(true));
         prop_assert_eq!(context.run_as_user, Some(user.unwrap_or(1000)));
     }
+}
+
+#[test]
+fn a_cluster_of_the_old_version_is_written_for() {
+    let dgdr = DgdrName::new("my-model").unwrap();
+    let image: ImageReference = "dgdr-profiler:1".parse().unwrap();
+    let args = |program, dgd_version| {
+        let job = profiling_job(&JobInput {
+            owner: Owner {
+                dgdr: &dgdr,
+                namespace: "serving",
+                uid: "u",
+                generation: None,
+            },
+            config: "{}",
+            program,
+            dgd_version,
+            image: &image,
+            collector_image: &image,
+            model_cache: None,
+            environment: &BTreeMap::new(),
+            overrides: None,
+        });
+        pod(&job.unwrap()).containers[0]
+            .args
+            .clone()
+            .unwrap()
+            .split_off(4)
+    };
+    let old = args(ProfilerProgram::Native, DgdVersion::V1alpha1);
+    assert_eq!(old, ["--dgd-version", "v1alpha1"]);
+    assert!(args(ProfilerProgram::Native, DgdVersion::V1beta1).is_empty());
+    assert!(args(ProfilerProgram::Upstream, DgdVersion::V1alpha1).is_empty());
 }
