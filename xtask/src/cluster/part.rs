@@ -192,6 +192,15 @@ pub(crate) async fn wait_until_free(port: u16, most: Duration) -> anyhow::Result
     Ok(())
 }
 
+/// Whether one of the arguments is the folder or something in it.
+fn names_folder(command_line: &str, root: &Path) -> bool {
+    let root = root.to_string_lossy();
+    let below = format!("{root}/");
+    command_line
+        .split('\0')
+        .any(|argument| argument == root || argument.contains(&below))
+}
+
 /// A process that belongs to a folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
@@ -248,9 +257,7 @@ impl Process {
     pub(crate) fn pid(&self) -> Option<Pid> {
         let pid: i32 = fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()?;
         let command_line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        String::from_utf8_lossy(&command_line)
-            .contains(&*self.root.to_string_lossy())
-            .then(|| Pid::from_raw(pid))
+        names_folder(&String::from_utf8_lossy(&command_line), &self.root).then(|| Pid::from_raw(pid))
     }
 
     /// Sends the signal and waits for the end.
@@ -306,5 +313,41 @@ impl Process {
             self.log().display(),
             lines.get(from..).unwrap_or_default().join("\n")
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_its_folder() {
+        let root = Path::new("target/test-cluster");
+        assert!(names_folder("etcd\0--data-dir=target/test-cluster/etcd\0", root));
+        assert!(names_folder("xtask\0--dir\0target/test-cluster\0", root));
+        assert!(!names_folder(
+            "etcd\0--data-dir=target/test-cluster-check/etcd\0",
+            root
+        ));
+        assert!(!names_folder("", root));
+    }
+
+    #[test]
+    fn every_part_names_its_folder() {
+        let place = std::env::temp_dir().join(format!("dgdr-cluster-part-{}", std::process::id()));
+        let folder = Folder::open(&place).unwrap();
+        for part in Part::ALL {
+            let arguments = part.arguments(&folder);
+            let line: Vec<_> = arguments
+                .iter()
+                .map(|argument| argument.to_string_lossy())
+                .collect();
+            assert!(
+                names_folder(&line.join("\0"), folder.root()),
+                "{}",
+                part.program()
+            );
+        }
+        fs::remove_dir_all(&place).unwrap();
     }
 }
