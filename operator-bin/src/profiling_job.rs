@@ -36,6 +36,8 @@ pub const OUTPUT_VOLUME: &str = "profiling-output";
 pub const OUTPUT_DIRECTORY: &str = "/data";
 /// Volume of the weights.
 const CACHE_VOLUME: &str = "model-cache";
+/// What a container that broke down logged last is told in the pod's status, and so in the conditions of the DGDR.
+const LAST_WORDS: &str = "FallbackToLogsOnError";
 /// Key of the token within its secret.
 const TOKEN_KEY: &str = "HF_TOKEN";
 /// User and group of both containers: images of either profiler hold no files that only another user may read.
@@ -210,6 +212,7 @@ fn profiler(input: &JobInput<'_>) -> Container {
         env: Some(env),
         volume_mounts: Some(mounts),
         security_context: Some(restricted()),
+        termination_message_policy: Some(LAST_WORDS.to_owned()),
         working_dir: match input.program {
             ProfilerProgram::Native => None,
             ProfilerProgram::Upstream => Some("/workspace".to_owned()),
@@ -228,6 +231,7 @@ fn collector(input: &JobInput<'_>) -> Container {
         env: Some(identity(input.owner)),
         volume_mounts: Some(vec![mount(OUTPUT_VOLUME, OUTPUT_DIRECTORY, Some(true))]),
         security_context: Some(restricted()),
+        termination_message_policy: Some(LAST_WORDS.to_owned()),
         ..Container::default()
     }
 }
