@@ -32,6 +32,7 @@ use kube::{Api, Client, Config};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
+use crate::admission::keep_serving;
 use crate::inline::Profiler;
 use crate::leadership::Candidate;
 use crate::metrics::Metrics;
@@ -78,16 +79,24 @@ pub async fn run(settings: Settings, stop: watch::Receiver<bool>) -> Result<(), 
         .build();
     let readiness = Readiness::default();
     let health = serve_health(settings.health_address, readiness.clone(), stop.clone());
-    let work = lead(settings.clone(), client, metrics, (readiness, stop));
+    // Every replica answers, whoever leads.
+    let admission = settings
+        .admission()
+        .map(|options| tokio::spawn(keep_serving(options, client.clone(), stop.clone())));
+    let work = lead(settings.clone(), client, metrics, (readiness, stop.clone()));
     let mut work = std::pin::pin!(work);
     let mut health = std::pin::pin!(health);
-    tokio::select! {
+    let ended = tokio::select! {
         ended = &mut work => ended,
         ended = &mut health => {
             ended?;
             work.await
         }
+    };
+    if let Some(admission) = admission.filter(|_| *stop.borrow()) {
+        let _ = tokio::time::timeout(GRACE, admission).await;
     }
+    ended
 }
 
 /// Watches, and acts while it holds the lease.

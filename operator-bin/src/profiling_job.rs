@@ -127,6 +127,11 @@ pub fn profiling_job(input: &JobInput<'_>) -> Result<RenderedJob, JobError> {
     Ok(RenderedJob { job, ignored })
 }
 
+/// Parts of `spec.overrides.profilingJob` that have no effect, each with its path.
+pub fn ignored_overrides(overrides: &Open) -> Vec<String> {
+    allowed::ignored(overrides)
+}
+
 /// As of everything that is made for a DGDR, with two labels more.
 fn metadata(input: &JobInput<'_>) -> ObjectMeta {
     let mut metadata = input.owner.metadata(job_name(input.owner.dgdr));

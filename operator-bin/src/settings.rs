@@ -1,6 +1,7 @@
 //! What `dgdr-operator run` can be told.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use clap::{Args, ValueEnum};
 use dgdr_types::ImageReference;
 use dgdr_units::Gpus;
 
+use crate::access::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET};
+use crate::admission::{AdmissionOptions, Certificates, Policy, SelfMade};
 use crate::decision::Deadlines;
 use crate::discovery::DEFAULT_GPU_CAP;
 use crate::inline::UnknownModels;
@@ -17,6 +20,9 @@ use crate::profiling_job::ProfilerProgram;
 const OPERATOR_IMAGE: &str = concat!("dgdr-operator:", env!("CARGO_PKG_VERSION"));
 /// Image of the profiler of this version, as it is built from `deploy/containers`.
 const PROFILER_IMAGE: &str = concat!("dgdr-profiler:", env!("CARGO_PKG_VERSION"));
+
+/// Service of the webhook, as `deploy` names it.
+const WEBHOOK_SERVICE: &str = "dgdr-operator-webhook";
 
 /// Settings of the controller; each may come from the environment.
 #[derive(Debug, Clone, Args)]
@@ -72,6 +78,20 @@ pub struct Settings {
     /// Where probes are answered.
     #[arg(long, env = "DGDR_OPERATOR_HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
     pub health_address: SocketAddr,
+    /// Where the admission webhook is served, over HTTPS; without it, there is none.
+    #[arg(long, env = "DGDR_OPERATOR_WEBHOOK_ADDRESS")]
+    pub webhook_address: Option<SocketAddr>,
+    /// Certificate of the webhook: `self` makes one, shares it in a secret and has the API server trust it; else a folder
+    /// with `tls.crt` and `tls.key`, as cert-manager's secret.
+    #[arg(long, env = "DGDR_OPERATOR_WEBHOOK_CERTIFICATES", default_value = "self")]
+    pub webhook_certificates: String,
+    /// Image that the webhook gives a new request without one. Without it, such a request gets the siblings of the image
+    /// that the profiler knows.
+    #[arg(long, env = "DGDR_OPERATOR_DEFAULT_IMAGE")]
+    pub default_image: Option<ImageReference>,
+    /// Name of the Service in front of the webhook, in the operator's namespace.
+    #[arg(long, env = "DGDR_OPERATOR_WEBHOOK_SERVICE", default_value = WEBHOOK_SERVICE)]
+    pub webhook_service: String,
     /// Act only while holding the lease, so that several replicas may run.
     #[arg(
         long,
@@ -102,6 +122,27 @@ impl Settings {
             profiling: self.profiling_deadline,
             deploying: self.deploying_deadline,
         }
+    }
+
+    /// How the admission webhook is served; none where it is not.
+    pub fn admission(&self) -> Option<AdmissionOptions> {
+        let certificates = match self.webhook_certificates.as_str() {
+            "self" => Certificates::SelfMade(SelfMade {
+                namespace: self.pod_namespace.clone(),
+                service: self.webhook_service.clone(),
+                secret: WEBHOOK_SECRET.to_owned(),
+                configuration: WEBHOOK_CONFIGURATION.to_owned(),
+            }),
+            folder => Certificates::Directory(PathBuf::from(folder)),
+        };
+        Some(AdmissionOptions {
+            address: self.webhook_address?,
+            certificates,
+            policy: Policy {
+                default_image: self.default_image.clone(),
+                discovers_gpus: self.gpu_discovery != DiscoverySource::Off,
+            },
+        })
     }
 
     /// Most GPUs that a request without `totalGpus` is planned with.
@@ -182,7 +223,7 @@ mod tests {
 
     use clap::Parser;
 
-    use super::{RapidMode, Settings};
+    use super::{Certificates, RapidMode, Settings};
 
     #[derive(Debug, Parser)]
     struct Cli {
@@ -215,6 +256,23 @@ mod tests {
             ]
         );
         assert_eq!(settings.namespace.as_deref(), Some("team"));
+    }
+
+    #[test]
+    fn the_webhook_is_served_where_it_has_an_address() {
+        assert!(parse(&[]).unwrap().admission().is_none());
+        let address = "--webhook-address=127.0.0.1:9443";
+        let options = parse(&[address, "--gpu-discovery=off"])
+            .unwrap()
+            .admission()
+            .unwrap();
+        assert!(!options.policy.discovers_gpus);
+        assert!(matches!(options.certificates, Certificates::SelfMade(_)));
+        let mounted = parse(&[address, "--webhook-certificates=/certificates"]).unwrap();
+        let options = mounted.admission().unwrap();
+        assert!(
+            matches!(options.certificates, Certificates::Directory(folder) if folder.ends_with("certificates"))
+        );
     }
 
     #[test]

@@ -250,22 +250,22 @@ pub(super) const WEBHOOK: &[Rule] = &[
         group: ADMISSION,
         resource: "validatingwebhookconfigurations",
         names: &[WEBHOOK_CONFIGURATION],
-        verbs: &[Get, Patch],
-        reason: "writes the certificate authority of its own validation",
+        verbs: &[Get, List, Watch, Patch],
+        reason: "writes the certificate authority of its own validation, and again where it is removed",
     },
     Rule {
         group: ADMISSION,
         resource: "mutatingwebhookconfigurations",
         names: &[WEBHOOK_CONFIGURATION],
-        verbs: &[Get, Patch],
-        reason: "writes the certificate authority of its own defaulting",
+        verbs: &[Get, List, Watch, Patch],
+        reason: "writes the certificate authority of its own defaulting, and again where it is removed",
     },
     Rule {
         group: "apiextensions.k8s.io",
         resource: "customresourcedefinitions",
         names: &["dynamographdeploymentrequests.nvidia.com"],
-        verbs: &[Get, Patch],
-        reason: "writes the certificate authority of the conversion of requests",
+        verbs: &[Get, List, Watch, Patch],
+        reason: "writes the certificate authority of the conversion of requests, and again where it is removed",
     },
 ];
 
@@ -282,7 +282,7 @@ pub(super) const WEBHOOK_CERTIFICATE: &[Rule] = &[
         group: CORE,
         resource: "secrets",
         names: &[WEBHOOK_SECRET],
-        verbs: &[Get, Update, Patch],
+        verbs: &[Get, Update],
         reason: "reads and renews its certificate",
     },
 ];

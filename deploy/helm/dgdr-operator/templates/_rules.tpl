@@ -116,21 +116,21 @@
   verbs: ["get"]
 {{- end }}
 {{- define "rules/dgdr-operator-webhook" -}}
-# writes the certificate authority of its own validation
+# writes the certificate authority of its own validation, and again where it is removed
 - apiGroups: ["admissionregistration.k8s.io"]
   resources: ["validatingwebhookconfigurations"]
   resourceNames: ["dgdr-operator"]
-  verbs: ["get", "patch"]
-# writes the certificate authority of its own defaulting
+  verbs: ["get", "list", "watch", "patch"]
+# writes the certificate authority of its own defaulting, and again where it is removed
 - apiGroups: ["admissionregistration.k8s.io"]
   resources: ["mutatingwebhookconfigurations"]
   resourceNames: ["dgdr-operator"]
-  verbs: ["get", "patch"]
-# writes the certificate authority of the conversion of requests
+  verbs: ["get", "list", "watch", "patch"]
+# writes the certificate authority of the conversion of requests, and again where it is removed
 - apiGroups: ["apiextensions.k8s.io"]
   resources: ["customresourcedefinitions"]
   resourceNames: ["dynamographdeploymentrequests.nvidia.com"]
-  verbs: ["get", "patch"]
+  verbs: ["get", "list", "watch", "patch"]
 {{- end }}
 {{- define "rules/dgdr-operator-webhook-certificate" -}}
 # makes the secret of its certificate when it first starts
@@ -141,5 +141,5 @@
 - apiGroups: [""]
   resources: ["secrets"]
   resourceNames: ["dgdr-operator-webhook-certificate"]
-  verbs: ["get", "update", "patch"]
+  verbs: ["get", "update"]
 {{- end }}
