@@ -112,6 +112,8 @@ pub(super) async fn follow(
 async fn watch_once(pods: &Api<Pod>, name: &str, sender: &watch::Sender<Sight>) -> Result<(), kube::Error> {
     let parameters = WatchParams::default()
         .fields(&format!("metadata.name={name}"))
+        // With bookmarks the server takes this for a streaming list, which needs an etcd of 3.5 or newer.
+        .disable_bookmarks()
         .timeout(WATCH_SECONDS);
     // From version 0 on, the server says first how the pod is.
     let mut events = Box::pin(pods.watch(&parameters, "0").await?);
