@@ -16,6 +16,7 @@ use crate::workspace::{self, Metadata};
 
 mod audit;
 mod bench;
+mod faults;
 mod finding;
 mod http;
 mod kubectl;
@@ -36,6 +37,9 @@ pub(crate) struct E2eArgs {
     /// What is drawn is drawn from this
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// How many requests the load has
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    load: usize,
     /// Leave clusters and logs for a look
     #[arg(long)]
     keep: bool,
@@ -61,11 +65,15 @@ const CHECKS: [Check; 1] = [Check {
     run: |bench, findings| Box::pin(smoke::check(bench, findings)),
 }];
 
+fn checks() -> impl Iterator<Item = &'static Check> {
+    CHECKS.iter().chain(&faults::CHECKS)
+}
+
 /// Runs the checks and prints a line for each thing that they looked at.
 pub(crate) fn run(args: &E2eArgs) -> anyhow::Result<ExitCode> {
     for wanted in &args.only {
         ensure!(
-            CHECKS.iter().any(|check| check.name == wanted),
+            checks().any(|check| check.name == wanted),
             "no check is named {wanted:?}"
         );
     }
@@ -74,6 +82,7 @@ pub(crate) fn run(args: &E2eArgs) -> anyhow::Result<ExitCode> {
         programs: build_programs()?,
         root: args.dir.clone().unwrap_or_else(|| target.join("e2e")),
         seed: args.seed,
+        load: args.load,
     };
     tokio::runtime::Runtime::new()?.block_on(run_all(args, &ground))
 }
@@ -97,13 +106,17 @@ fn build_programs() -> anyhow::Result<PathBuf> {
 
 async fn run_all(args: &E2eArgs, ground: &Ground) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let bench = Bench::start(ground, "main", Plan::default()).await?;
+    let plan = Plan {
+        images: faults::images(&ground.root.join("profilers"))?,
+        ..Plan::default()
+    };
+    let bench = Bench::start(ground, "main", plan).await?;
     say(&format!(
         "the control plane is up after {:.1} s",
         started.elapsed().as_secs_f64()
     ))?;
     let (mut passed, mut failed) = (0, 0);
-    for check in CHECKS.iter().filter(|check| is_wanted(args, check)) {
+    for check in checks().filter(|check| is_wanted(args, check)) {
         say(&format!("\n{}: {}", check.name, check.meaning))?;
         let started = Instant::now();
         let mut findings = Findings::default();

@@ -13,7 +13,7 @@ mod bench_peer;
 mod cluster;
 #[cfg(feature = "codegen")]
 mod codegen;
-#[cfg(any(feature = "interop", feature = "oracle"))]
+#[cfg(any(feature = "e2e", feature = "interop", feature = "oracle"))]
 mod dice;
 #[cfg(feature = "e2e")]
 mod e2e;

@@ -22,6 +22,8 @@ pub(super) struct Ground {
     pub(super) root: PathBuf,
     /// What is drawn is drawn from this.
     pub(super) seed: u64,
+    /// How many requests a load has.
+    pub(super) load: usize,
 }
 
 /// What a cluster is to have.
