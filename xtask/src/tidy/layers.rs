@@ -18,7 +18,7 @@ struct Floor {
 }
 
 /// From the ground up; xtask may use anything.
-const FLOORS: [Floor; 9] = [
+const FLOORS: [Floor; 11] = [
     Floor {
         package: "dgdr-units",
         folder: "units",
@@ -62,6 +62,19 @@ const FLOORS: [Floor; 9] = [
         pure: true,
     },
     Floor {
+        package: "dgdr-mock-engine",
+        folder: "mock-engine",
+        stands_on: &["dgdr-units", "dgdr-perf-model", "dgdr-interpolation"],
+        pure: false,
+    },
+    // Its tests measure simulated engines.
+    Floor {
+        package: "dgdr-load-generator",
+        folder: "load-generator",
+        stands_on: &["dgdr-units", "dgdr-mock-engine"],
+        pure: false,
+    },
+    Floor {
         package: "dgdr-profiler",
         folder: "profiler-bin",
         stands_on: &[
@@ -72,6 +85,8 @@ const FLOORS: [Floor; 9] = [
             "dgdr-sweep-planner",
             "dgdr-types",
             "dgdr-render",
+            "dgdr-mock-engine",
+            "dgdr-load-generator",
         ],
         pure: false,
     },
