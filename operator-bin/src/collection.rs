@@ -287,6 +287,10 @@ fn unreadable(error: &StatusError, ended: &Ended) -> ProfilerStatus {
     }
 }
 
+/// What helps a profiler that took more memory than it may.
+const MORE_MEMORY: &str =
+    "give it more memory with spec.overrides.profilingJob.template.spec.containers[profiler].resources";
+
 fn words(ended: &Ended) -> String {
     let Ended {
         exit_code,
@@ -300,7 +304,11 @@ fn words(ended: &Ended) -> String {
         .as_deref()
         .map(str::trim)
         .filter(|message| !message.is_empty());
-    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    let reason = match reason {
+        Some("OOMKilled") => format!(" (OOMKilled: {MORE_MEMORY})"),
+        Some(reason) => format!(" ({reason})"),
+        None => String::new(),
+    };
     let message = message.map_or_else(String::new, |message| format!(" (its last words: {message})"));
     format!("the profiler ended with exit code {exit_code}{reason}{message}")
 }
