@@ -11,22 +11,28 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 use futures::future::BoxFuture;
 
+use crate::cluster::crds::CrdSet;
 use crate::suite::report::say;
 use crate::workspace::{self, Metadata};
 
+mod ages;
 mod audit;
 mod bench;
+mod discovery;
 mod faults;
 mod finding;
+mod guide;
 mod http;
 mod kubectl;
 mod manifests;
 mod operator;
 mod requests;
-mod smoke;
+mod tenancy;
+mod troubles;
 
 use bench::{Bench, Ground, Plan};
 use finding::Findings;
+use guide::Rules;
 
 /// Arguments of `cargo xtask e2e`.
 #[derive(Debug, clap::Args)]
@@ -59,11 +65,38 @@ struct Check {
 }
 
 /// All checks, in the order in which they run.
-const CHECKS: [Check; 1] = [Check {
-    name: "smoke",
-    meaning: "a request is profiled by a Job and deployed, with the generated roles",
-    run: |bench, findings| Box::pin(smoke::check(bench, findings)),
-}];
+const CHECKS: [Check; 6] = [
+    Check {
+        name: "guide",
+        meaning: "the guide's walk-through works, command by command",
+        run: |bench, findings| Box::pin(guide::follow(bench, findings, ("guide", Rules::Ours))),
+    },
+    Check {
+        name: "guide-may",
+        meaning: "the same with upstream's custom resources of May 2026",
+        run: |bench, findings| Box::pin(ages::check(bench, findings, CrdSet::UpstreamMay)),
+    },
+    Check {
+        name: "guide-v1",
+        meaning: "the same with upstream's custom resources of release 1.0, where deployments are v1alpha1",
+        run: |bench, findings| Box::pin(ages::check(bench, findings, CrdSet::UpstreamV1)),
+    },
+    Check {
+        name: "troubles",
+        meaning: "what keeps a pod from running is said in conditions within seconds",
+        run: |bench, findings| Box::pin(troubles::check(bench, findings)),
+    },
+    Check {
+        name: "discovery",
+        meaning: "GPUs are found where they are, and waited for where they are taken",
+        run: |bench, findings| Box::pin(discovery::check(bench, findings)),
+    },
+    Check {
+        name: "tenancy",
+        meaning: "an operator of one namespace serves that one, and cannot touch another",
+        run: |bench, findings| Box::pin(tenancy::check(bench, findings)),
+    },
+];
 
 fn checks() -> impl Iterator<Item = &'static Check> {
     CHECKS.iter().chain(&faults::CHECKS)

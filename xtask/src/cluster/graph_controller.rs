@@ -65,10 +65,11 @@ pub(super) async fn run(client: kube::Client) {
     }
 }
 
-/// The deployment in the version that the cluster prefers.
+/// The deployment in the newest version that the cluster serves, which may be older than that of other kinds.
 async fn served_kind(client: &kube::Client) -> Option<ApiResource> {
     let group = discovery::group(client, GROUP).await.ok()?;
-    group.recommended_kind(KIND).map(|(kind, _)| kind)
+    let mut kinds = group.resources_by_stability().into_iter();
+    kinds.find(|(kind, _)| kind.kind == KIND).map(|(kind, _)| kind)
 }
 
 async fn see(

@@ -83,12 +83,17 @@ impl Audit {
             .collect()
     }
 
-    /// The calls that the operator's roles did not allow, each once.
+    /// The calls that the roles of the cluster's operator did not allow, each once.
     pub(super) fn refused_to_operator(&self, length: u64) -> anyhow::Result<Vec<String>> {
+        self.refused(OPERATOR_USER, length)
+    }
+
+    /// The same of any user.
+    pub(super) fn refused(&self, user: &str, length: u64) -> anyhow::Result<Vec<String>> {
         let mut refused: Vec<String> = self
             .since(length)?
             .into_iter()
-            .filter(|call| call.response_status.code == FORBIDDEN && call.user.username == OPERATOR_USER)
+            .filter(|call| call.response_status.code == FORBIDDEN && call.user.username == user)
             .map(|call| format!("{} {}", call.verb, call.uri))
             .collect();
         refused.sort();

@@ -139,6 +139,6 @@ fn images(programs: &Path, others: Vec<Image>) -> Images {
         entrypoint: Vec::new(),
         programs: ours.clone(),
     };
-    let all = ["dgdr-", "nvcr.io/nvidia/", "busybox"].map(image);
+    let all = ["dgdr-", "nvcr.io/nvidia/", "docker.io/library/", "busybox"].map(image);
     Images(all.into_iter().chain(others).collect())
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-const MOST: Duration = Duration::from_secs(120);
+const MOST: Duration = Duration::from_mins(2);
 
 /// kubectl of this machine, with the kubeconfig of somebody.
 #[derive(Debug, Clone)]

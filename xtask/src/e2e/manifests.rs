@@ -27,7 +27,6 @@ pub(super) enum Install<'a> {
     /// For all namespaces.
     Cluster,
     /// For one namespace, which exists.
-    #[expect(dead_code, reason = "the check of one namespace's install follows")]
     Namespace(&'a str),
 }
 
@@ -60,7 +59,7 @@ pub(super) async fn install(client: &kube::Client, install: Install<'_>) -> anyh
 }
 
 /// Applies all documents of a text that say who may do what.
-async fn apply(client: &kube::Client, text: &str) -> anyhow::Result<()> {
+pub(super) async fn apply(client: &kube::Client, text: &str) -> anyhow::Result<()> {
     for document in text
         .split("\n---\n")
         .filter(|document| document.contains("kind:"))

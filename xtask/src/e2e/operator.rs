@@ -26,6 +26,7 @@ pub(super) struct Starter {
     kubeconfig: PathBuf,
     log: PathBuf,
     name: String,
+    namespace: String,
     arguments: Vec<String>,
 }
 
@@ -37,10 +38,8 @@ impl Starter {
             kubeconfig: bench.operator_kubeconfig.clone(),
             log: bench.folder().join(format!("{name}.log")),
             name: name.to_owned(),
-            arguments: vec![
-                format!("--pod-name={name}"),
-                format!("--pod-namespace={}", super::manifests::OPERATOR.namespace),
-            ],
+            namespace: super::manifests::OPERATOR.namespace.to_owned(),
+            arguments: Vec::new(),
         }
     }
 
@@ -52,10 +51,17 @@ impl Starter {
         self
     }
 
+    /// At home in another namespace, where its lease is.
+    #[must_use]
+    pub(super) fn within(mut self, namespace: &str) -> Self {
+        namespace.clone_into(&mut self.namespace);
+        self
+    }
+
     /// As somebody else, or by another way.
     #[must_use]
     pub(super) fn by(mut self, kubeconfig: &Path) -> Self {
-        self.kubeconfig = kubeconfig.to_owned();
+        kubeconfig.clone_into(&mut self.kubeconfig);
         self
     }
 
@@ -71,6 +77,8 @@ impl Starter {
             .arg("run")
             .arg(format!("--metrics-address={metrics}"))
             .arg(format!("--health-address={health}"))
+            .arg(format!("--pod-name={}", self.name))
+            .arg(format!("--pod-namespace={}", self.namespace))
             .args(&self.arguments)
             .env_clear()
             .env("KUBECONFIG", &self.kubeconfig)

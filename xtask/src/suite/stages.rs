@@ -20,7 +20,7 @@ pub(super) struct Stage {
 }
 
 /// All stages.
-pub(super) const STAGES: [Stage; 12] = [
+pub(super) const STAGES: [Stage; 13] = [
     Stage {
         name: "format",
         meaning: "sources are formatted",
@@ -75,6 +75,11 @@ pub(super) const STAGES: [Stage; 12] = [
         name: "cluster",
         meaning: "the test cluster runs pods as nodes would, and comes back from crashes",
         run: cluster,
+    },
+    Stage {
+        name: "e2e",
+        meaning: "the operator takes requests to deployments on a real control plane, whatever goes wrong",
+        run: e2e,
     },
     Stage {
         name: "interop",
@@ -173,16 +178,42 @@ fn perf_data(_report: &mut Report) -> anyhow::Result<Verdict> {
     )
 }
 
-fn cluster(_report: &mut Report) -> anyhow::Result<Verdict> {
-    let has_go = Command::new("go")
-        .arg("version")
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !has_go && std::env::var_os("KUBEBUILDER_ASSETS").is_none() {
-        return Ok(Verdict::Skipped(
+/// Whether a program is here.
+fn answers(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    let output = command.args(arguments).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// Why no control plane can be had.
+fn no_control_plane() -> Option<Verdict> {
+    let has_one = answers("go", &["version"]) || std::env::var_os("KUBEBUILDER_ASSETS").is_some();
+    (!has_one).then(|| {
+        Verdict::Skipped(
             "there is no Go to build a control plane with: install it, or let KUBEBUILDER_ASSETS name a folder with one"
                 .to_owned(),
+        )
+    })
+}
+
+fn e2e(_report: &mut Report) -> anyhow::Result<Verdict> {
+    if let Some(verdict) = no_control_plane() {
+        return Ok(verdict);
+    }
+    if !answers("kubectl", &["version", "--client"]) {
+        return Ok(Verdict::Skipped(
+            "there is no kubectl, with which requests are made: install it".to_owned(),
         ));
+    }
+    cargo(
+        &["xtask", "e2e"],
+        "the operator does not take requests where they should go",
+    )
+}
+
+fn cluster(_report: &mut Report) -> anyhow::Result<Verdict> {
+    if let Some(verdict) = no_control_plane() {
+        return Ok(verdict);
     }
     cargo(
         &["xtask", "cluster", "check"],

@@ -54,7 +54,7 @@ fn without_anchor(target: &str) -> &str {
 fn unknown_task<'a>(line: &'a str, tasks: &[String]) -> Option<&'a str> {
     line.split("cargo xtask ").skip(1).find_map(|rest| {
         let task = rest
-            .split(|c: char| !(c.is_ascii_lowercase() || c == '-'))
+            .split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
             .next()
             .unwrap_or_default();
         (!task.is_empty() && !tasks.iter().any(|known| known == task)).then_some(task)
