@@ -15,12 +15,13 @@ use dgdr_types::contract::{
 use dgdr_types::dgd::DgdVersion;
 use dgdr_types::names::job_name;
 use dgdr_types::spec::Open;
+use dgdr_types::v1alpha1::RuntimeEffects;
 use dgdr_types::{ImageReference, ModelCache};
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, LocalObjectReference,
-    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile,
-    SecretKeySelector, SecurityContext, Volume, VolumeMount,
+    Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath,
+    LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec,
+    SeccompProfile, SecretKeySelector, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -38,6 +39,12 @@ pub const OUTPUT_DIRECTORY: &str = "/data";
 const CACHE_VOLUME: &str = "model-cache";
 /// What a container that broke down logged last is told in the pod's status, and so in the conditions of the DGDR.
 const LAST_WORDS: &str = "FallbackToLogsOnError";
+/// Volume of the deployment that the profiler starts from, where v1alpha1 names one; as upstream mounts it.
+const CONFIG_VOLUME: &str = "profiling-config";
+/// Where it is mounted.
+const CONFIG_DIRECTORY: &str = "/config";
+/// Its file.
+const CONFIG_FILE: &str = "disagg.yaml";
 /// Key of the token within its secret.
 const TOKEN_KEY: &str = "HF_TOKEN";
 /// User and group of both containers: images of either profiler hold no files that only another user may read.
@@ -83,6 +90,8 @@ pub struct JobInput<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// `spec.overrides.profilingJob`.
     pub overrides: Option<&'a Open>,
+    /// What a request that was written in v1alpha1 asks for beyond its spec.
+    pub effects: &'a RuntimeEffects,
 }
 
 /// A Job, and what its user should know of it.
@@ -204,6 +213,9 @@ fn profiler(input: &JobInput<'_>) -> Container {
     if let Some(cache) = input.model_cache {
         mounts.push(mount(CACHE_VOLUME, &cache.pvc_mount_path, Some(true)));
     }
+    if input.effects.config_map_ref.is_some() {
+        mounts.push(mount(CONFIG_VOLUME, CONFIG_DIRECTORY, Some(true)));
+    }
     let mut args = vec!["--config", input.config, "--output-dir", OUTPUT_DIRECTORY];
     // Upstream's profiler does not ask; what it writes is converted when it is read.
     if input.program == ProfilerProgram::Native && input.dgd_version != DgdVersion::default() {
@@ -254,11 +266,34 @@ fn restricted() -> SecurityContext {
 }
 
 fn volumes(input: &JobInput<'_>) -> Vec<Volume> {
+    let RuntimeEffects {
+        output_pvc,
+        config_map_ref,
+    } = input.effects;
     let output = Volume {
         name: OUTPUT_VOLUME.to_owned(),
-        empty_dir: Some(EmptyDirVolumeSource::default()),
+        empty_dir: output_pvc.is_none().then(EmptyDirVolumeSource::default),
+        persistent_volume_claim: output_pvc
+            .clone()
+            .map(|claim_name| PersistentVolumeClaimVolumeSource {
+                claim_name,
+                read_only: None,
+            }),
         ..Volume::default()
     };
+    let config = config_map_ref.as_ref().map(|config_map| Volume {
+        name: CONFIG_VOLUME.to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: config_map.name.clone(),
+            items: Some(vec![KeyToPath {
+                key: config_map.key.clone(),
+                path: CONFIG_FILE.to_owned(),
+                mode: None,
+            }]),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    });
     let cache = input.model_cache.map(|cache| Volume {
         name: CACHE_VOLUME.to_owned(),
         persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
@@ -267,7 +302,7 @@ fn volumes(input: &JobInput<'_>) -> Vec<Volume> {
         }),
         ..Volume::default()
     });
-    [output].into_iter().chain(cache).collect()
+    [output].into_iter().chain(cache).chain(config).collect()
 }
 
 /// How both containers know which DGDR they work for.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dgdr_types::contract::{FIELD_OWNER, PROFILING_SERVICE_ACCOUNT, annotation, file, label};
 use dgdr_types::dgd::DgdVersion;
 use dgdr_types::names::output_config_map_name;
+use dgdr_types::v1alpha1::runtime_effects;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
@@ -226,6 +227,7 @@ async fn create_job(context: &Context, seen: &Seen) -> Result<Outcome, ActError>
         model_cache: resolved.model_cache.as_ref(),
         environment: &environment,
         overrides: resolved.overrides.profiling_job.as_ref(),
+        effects: &runtime_effects(seen.request.metadata.annotations.iter().flatten()),
     };
     let rendered = match profiling_job(&input) {
         Ok(rendered) => rendered,

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use dgdr_types::dgd::DgdVersion;
 use dgdr_types::names::DgdrName;
 use dgdr_types::spec::Open;
+use dgdr_types::v1alpha1::{ConfigMapRef, RuntimeEffects};
 use dgdr_types::{ImageReference, ModelCache};
 use k8s_openapi::api::core::v1::PodSpec;
 use proptest::prelude::*;
@@ -51,6 +52,7 @@ fn rendered(overrides: Option<Value>, cache: Option<&ModelCache>) -> Result<Rend
             "http://prometheus:9090".to_owned(),
         )]),
         overrides: overrides.as_ref(),
+        effects: &RuntimeEffects::default(),
     })
 }
 
@@ -223,6 +225,7 @@ fn a_cluster_of_the_old_version_is_written_for() {
             model_cache: None,
             environment: &BTreeMap::new(),
             overrides: None,
+            effects: &RuntimeEffects::default(),
         });
         pod(&job.unwrap()).containers[0]
             .args
@@ -234,4 +237,53 @@ fn a_cluster_of_the_old_version_is_written_for() {
     assert_eq!(old, ["--dgd-version", "v1alpha1"]);
     assert!(args(ProfilerProgram::Native, DgdVersion::V1beta1).is_empty());
     assert!(args(ProfilerProgram::Upstream, DgdVersion::V1alpha1).is_empty());
+}
+
+#[test]
+fn what_v1alpha1_asks_for_takes_effect() {
+    let dgdr = DgdrName::new("my-model").unwrap();
+    let image: ImageReference = "dgdr-profiler:1".parse().unwrap();
+    let effects = RuntimeEffects {
+        output_pvc: Some("keep".to_owned()),
+        config_map_ref: Some(ConfigMapRef {
+            name: "base".to_owned(),
+            key: "mine.yaml".to_owned(),
+        }),
+    };
+    let job = profiling_job(&JobInput {
+        owner: Owner {
+            dgdr: &dgdr,
+            namespace: "serving",
+            uid: "u",
+            generation: None,
+        },
+        config: "{}",
+        program: ProfilerProgram::Upstream,
+        dgd_version: DgdVersion::default(),
+        image: &image,
+        collector_image: &image,
+        model_cache: None,
+        environment: &BTreeMap::new(),
+        overrides: None,
+        effects: &effects,
+    });
+    let pod = serde_json::to_value(pod(&job.unwrap())).unwrap();
+    assert_eq!(
+        pod["volumes"],
+        json!([
+            {"name": "profiling-output", "persistentVolumeClaim": {"claimName": "keep"}},
+            {"name": "profiling-config", "configMap": {
+                "name": "base", "items": [{"key": "mine.yaml", "path": "disagg.yaml"}],
+            }},
+        ])
+    );
+    let mounts = |container: usize| pod["containers"][container]["volumeMounts"].clone();
+    assert_eq!(
+        mounts(0),
+        json!([
+            {"name": "profiling-output", "mountPath": "/data"},
+            {"name": "profiling-config", "mountPath": "/config", "readOnly": true},
+        ])
+    );
+    assert_eq!(mounts(1).as_array().unwrap().len(), 1);
 }
