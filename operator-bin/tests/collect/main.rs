@@ -3,6 +3,7 @@
 
 mod api;
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -301,4 +302,29 @@ fn results_of_an_earlier_run_on_the_same_volume_are_not_passed_on() {
         data.last().unwrap().contains("it wrote no profiler_status.yaml"),
         "{data:?}"
     );
+}
+
+#[test]
+fn our_own_profiler_is_followed_to_its_result() {
+    let api = Api::start();
+    let mut collector = Collector::start(&api);
+    let output = collector.directory.path().join("data");
+    let config = serde_json::json!({
+        "model": "Qwen/Qwen3-32B", "backend": "vllm", "image": "nvcr.io/nvidia/ai-dynamo/dynamo-planner:1.6.1",
+        "hardware": {"gpuSku": "h200_sxm", "numGpusPerNode": 8, "totalGpus": 8},
+    });
+    let arguments = ["dgdr-profiler", "-q", "profile", "--no-plots", "--config"].map(OsString::from);
+    let values = [
+        config.to_string().into(),
+        "--output-dir".into(),
+        output.clone().into(),
+    ];
+    let ended = dgdr_profiler::cli::run(arguments.into_iter().chain(values));
+    assert_eq!(ended, dgdr_profiler::ExitStatus::Done);
+    let (code, log) = collector.end();
+    assert_eq!(code, Some(0), "{log}");
+    let last = &api.writes().pop().unwrap().object;
+    let written = std::fs::read_to_string(output.join("final_config.yaml")).unwrap();
+    assert_eq!(last["data"]["final_config.yaml"], written);
+    assert_eq!(last["data"]["phase"], "Done");
 }
