@@ -15,6 +15,7 @@ use crate::cluster::crds::CrdSet;
 use crate::suite::report::say;
 use crate::workspace::{self, Metadata};
 
+mod admission;
 mod ages;
 mod audit;
 mod bench;
@@ -65,7 +66,7 @@ struct Check {
 }
 
 /// All checks, in the order in which they run.
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     Check {
         name: "guide",
         meaning: "the guide's walk-through works, command by command",
@@ -95,6 +96,11 @@ const CHECKS: [Check; 6] = [
         name: "tenancy",
         meaning: "an operator of one namespace serves that one, and cannot touch another",
         run: |bench, findings| Box::pin(tenancy::check(bench, findings)),
+    },
+    Check {
+        name: "admission",
+        meaning: "the webhook fills defaults, refuses, and converts what older clients write",
+        run: |bench, findings| Box::pin(admission::check(bench, findings)),
     },
 ];
 

@@ -67,7 +67,12 @@ pub(super) async fn apply(client: &kube::Client, text: &str) -> anyhow::Result<(
         let object: DynamicObject = serde_saphyr::from_str(document)?;
         let TypeMeta { api_version, kind } = object.types.clone().context("an object has no kind")?;
         let is_namespaced = match kind.as_str() {
-            "Namespace" | "ClusterRole" | "ClusterRoleBinding" => false,
+            "Namespace"
+            | "ClusterRole"
+            | "ClusterRoleBinding"
+            | "CustomResourceDefinition"
+            | "MutatingWebhookConfiguration"
+            | "ValidatingWebhookConfiguration" => false,
             "ServiceAccount" | "Role" | "RoleBinding" => true,
             "Deployment" | "PodDisruptionBudget" | "Service" => continue,
             other => bail!("nobody said what is to be done with a {other}"),

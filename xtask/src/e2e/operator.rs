@@ -106,7 +106,7 @@ impl Starter {
 }
 
 /// A free port of 127.0.0.1; it is hardly taken before it is used.
-fn free_address() -> anyhow::Result<SocketAddr> {
+pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
