@@ -7,6 +7,7 @@ use dgdr_types::DgdrError;
 use dgdr_types::contract::{FIELD_OWNER, FINALIZER};
 use dgdr_types::names::{DgdrName, output_config_map_name};
 use dgdr_types::spec::{Choice as _, DgdrStatus, Phase};
+use dgdr_types::v1alpha1::{RuntimeEffects, runtime_effects};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -212,7 +213,15 @@ fn can_inline(context: &Context, seen: &Seen) -> bool {
             false
         }
     };
-    context.settings.rapid == RapidMode::Inline && seen.resolved.as_ref().is_some_and(can)
+    // What v1alpha1 asked for beyond its spec lies in volumes.
+    let RuntimeEffects {
+        output_pvc,
+        config_map_ref,
+    } = runtime_effects(seen.request.metadata.annotations.iter().flatten());
+    context.settings.rapid == RapidMode::Inline
+        && output_pvc.is_none()
+        && config_map_ref.is_none()
+        && seen.resolved.as_ref().is_some_and(can)
 }
 
 /// The spec, and what the cluster has for it.
