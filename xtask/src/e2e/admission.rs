@@ -20,7 +20,7 @@ use crate::workspace;
 const NAMESPACE: &str = "admission";
 const SERVICE: &str = "dgdr-operator-webhook";
 const DEFAULT_IMAGE: &str = "nvcr.io/nvidia/ai-dynamo/dynamo-planner:1.6.1";
-const MOST: Duration = Duration::from_secs(60);
+const MOST: Duration = Duration::from_mins(1);
 /// What is installed for it.
 const FILES: [&str; 3] = [
     "webhook-self-made/rbac.yaml",
