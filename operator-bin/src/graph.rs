@@ -1,6 +1,7 @@
 //! What a `DynamoGraphDeployment` in the cluster says of itself: whose it is, and how it goes.
 
 use dgdr_types::contract::{annotation, label};
+use dgdr_types::dgd::DgdVersion;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
 
@@ -41,6 +42,18 @@ pub fn health(status: Option<&Value>) -> Health {
         state,
         replicas: sum("replicas"),
         available: sum("availableReplicas"),
+    }
+}
+
+/// Whether a stored deployment still has components: a CRD that stores another version without converting drops them.
+pub fn has_components(document: &Value, version: DgdVersion) -> bool {
+    let components = document
+        .get("spec")
+        .and_then(|spec| spec.get(version.components_field()));
+    match components {
+        Some(Value::Array(components)) => !components.is_empty(),
+        Some(Value::Object(services)) => !services.is_empty(),
+        Some(_) | None => false,
     }
 }
 
@@ -111,10 +124,13 @@ pub fn holds(document: &Value, manifest: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use dgdr_types::contract::{annotation, label};
+    use dgdr_types::dgd::DgdVersion;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
     use serde_json::json;
 
-    use super::{Asker, Health, Ownership, health, holds, ownership};
+    use dgdr_types::dgd::DgdVersion;
+
+    use super::{Asker, Health, Ownership, has_components, health, holds, ownership};
     use crate::decision::GraphState;
 
     const ASKER: Asker<'static> = Asker {
@@ -161,6 +177,18 @@ mod tests {
             ownership(&owned, ASKER),
             Ownership::Another("Application shop".to_owned())
         );
+    }
+
+    #[test]
+    fn what_a_cluster_dropped_is_seen() {
+        let new = json!({"spec": {"components": [{"name": "a"}]}});
+        assert!(has_components(&new, DgdVersion::V1beta1));
+        assert!(!has_components(&new, DgdVersion::V1alpha1));
+        assert!(has_components(
+            &json!({"spec": {"services": {"a": {}}}}),
+            DgdVersion::V1alpha1
+        ));
+        assert!(!has_components(&json!({"spec": {}}), DgdVersion::V1beta1));
     }
 
     #[test]

@@ -452,7 +452,17 @@ async fn apply_deployment(context: &Context, seen: &Seen) -> Result<Outcome, Act
         }
     }
     document["metadata"]["namespace"] = namespace.into();
-    match settled(apply(&api, name, &document).await, "create the deployment")? {
+    let answer = apply(&api, name, &document).await;
+    if let Ok(stored) = &answer
+        && !graph::has_components(&stored.data, graphs.version)
+    {
+        return Ok(Outcome::Rejected(format!(
+            "the cluster stored DynamoGraphDeployment {name} without its components: its CRD stores another version than \
+             {} and has no conversion webhook; install the CRDs with their operator, or let the CRD store what it serves",
+            graphs.version
+        )));
+    }
+    match settled(answer, "create the deployment")? {
         // Its own webhook's and the API server's refusals are all for good, as upstream has it.
         Outcome::Forbidden(message) => Ok(Outcome::Rejected(message)),
         Outcome::Done => Ok(Outcome::Told(
