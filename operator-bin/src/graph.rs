@@ -128,8 +128,6 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
     use serde_json::json;
 
-    use dgdr_types::dgd::DgdVersion;
-
     use super::{Asker, Health, Ownership, has_components, health, holds, ownership};
     use crate::decision::GraphState;
 

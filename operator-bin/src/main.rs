@@ -3,7 +3,7 @@
 //! A thin layer over the library: one line a command.
 #![forbid(unsafe_code)]
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -62,7 +62,7 @@ fn log(format: LogFormat) {
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Json => log.json().flatten_event(true).init(),
-        LogFormat::Text => log.init(),
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
     }
 }
 
