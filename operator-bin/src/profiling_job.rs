@@ -8,6 +8,7 @@ mod merge;
 mod token;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dgdr_types::contract::{
     HF_TOKEN_SECRET, IMAGE_PULL_SECRET, PROFILER_CONTAINER, PROFILING_SERVICE_ACCOUNT, environment, label,
@@ -45,6 +46,8 @@ const CONFIG_VOLUME: &str = "profiling-config";
 const CONFIG_DIRECTORY: &str = "/config";
 /// Its file.
 const CONFIG_FILE: &str = "disagg.yaml";
+/// How long a profiler that nobody waits for any more may be looked at.
+const LAST_LOOK: Duration = Duration::from_mins(5);
 /// Key of the token within its secret.
 const TOKEN_KEY: &str = "HF_TOKEN";
 /// User and group of both containers: images of either profiler hold no files that only another user may read.
@@ -88,6 +91,8 @@ pub struct JobInput<'a> {
     pub model_cache: Option<&'a ModelCache>,
     /// Further variables of the profiler, by name.
     pub environment: &'a BTreeMap<String, String>,
+    /// After what time nobody waits for its results any more.
+    pub deadline: Duration,
     /// `spec.overrides.profilingJob`.
     pub overrides: Option<&'a Open>,
     /// What a request that was written in v1alpha1 asks for beyond its spec.
@@ -180,6 +185,8 @@ fn base(input: &JobInput<'_>) -> JobSpec {
     JobSpec {
         // What failed once fails again, and hours of GPUs are not spent twice unasked.
         backoff_limit: Some(0),
+        // The operator gives up first, and says why; then a profiler that hangs must not keep its GPUs.
+        active_deadline_seconds: i64::try_from((input.deadline + LAST_LOOK).as_secs()).ok(),
         template: PodTemplateSpec {
             metadata: None,
             spec: Some(pod),

@@ -120,6 +120,13 @@ fn settled<K>(answer: Result<K, kube::Error>, what: &'static str) -> Result<Outc
     }
 }
 
+/// Whether an operator lacks a role, in the words of every Kubernetes: an API server that has just started says so too,
+/// until it has read its roles. Webhooks that refuse something have the same code.
+fn is_lack_of_role(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status)
+        if status.code == 403 && status.message.contains("User \"") && status.message.contains(" cannot "))
+}
+
 fn absent_is_fine<K>(answer: Result<K, kube::Error>, what: &'static str) -> Result<Outcome, ActError> {
     match answer {
         Ok(_) => Ok(Outcome::Done),
@@ -226,6 +233,7 @@ async fn create_job(context: &Context, seen: &Seen) -> Result<Outcome, ActError>
         collector_image: &settings.operator_image,
         model_cache: resolved.model_cache.as_ref(),
         environment: &environment,
+        deadline: settings.profiling_deadline,
         overrides: resolved.overrides.profiling_job.as_ref(),
         effects: &runtime_effects(seen.request.metadata.annotations.iter().flatten()),
     };
@@ -452,7 +460,10 @@ async fn apply_deployment(context: &Context, seen: &Seen) -> Result<Outcome, Act
         }
     }
     document["metadata"]["namespace"] = namespace.into();
-    let answer = apply(&api, name, &document).await;
+    let answer = match apply(&api, name, &document).await {
+        Err(error) if is_lack_of_role(&error) => return Err(failed("create the deployment")(error)),
+        answer => answer,
+    };
     if let Ok(stored) = &answer
         && !graph::has_components(&stored.data, graphs.version)
     {

@@ -79,6 +79,19 @@ impl ReconcileError {
     }
 }
 
+impl ReconcileError {
+    /// What the API server says of something that it will never take.
+    fn refusal(&self) -> Option<&str> {
+        let Self::Api { source, .. } = self else {
+            return None;
+        };
+        let kube::Error::Api(status) = source.as_ref() else {
+            return None;
+        };
+        matches!(status.code, 413 | 422).then_some(&status.message)
+    }
+}
+
 fn api_error(what: &'static str) -> impl FnOnce(kube::Error) -> ReconcileError {
     move |source| ReconcileError::Api {
         what,
@@ -130,8 +143,18 @@ async fn settle(context: &Context, request: Arc<Request>) -> Result<Next, Reconc
         return write_invalid(context, &request).await;
     };
     observe(context, &mut seen).await?;
-    let (decision, told) = carry_out(context, &mut seen).await?;
-    if !write(context, &seen, &decision.status).await? {
+    let (mut decision, told) = carry_out(context, &mut seen).await?;
+    let mut written = write(context, &seen, &decision.status).await;
+    if let Err(error) = &written
+        && let Some(message) = error.refusal()
+        && let SeenOutput::Succeeded(_) = seen.output
+    {
+        // Larger than an object may be, most likely: what cannot be kept cannot be deployed.
+        seen.output = SeenOutput::Unusable(format!("the result does not fit into the status: {message}"));
+        decision = decision::decide(&seen.observation(&context.stores, context.settings.deadlines()));
+        written = write(context, &seen, &decision.status).await;
+    }
+    if !written? {
         return Ok(Next::requeue(CONFLICT));
     }
     for event in decision.events.iter().chain(&told) {

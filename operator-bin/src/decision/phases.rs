@@ -138,11 +138,11 @@ pub(super) fn profiling(observed: &Observation<'_>, next: &mut Next<'_>) {
         JobState::Leftover => next.act(Action::DeleteJob),
         JobState::Inline => next.act(Action::ProfileInline),
         JobState::Active { .. } | JobState::Complete if too_long => {
-            let hours = observed.deadlines.profiling.as_secs_f64() / 3600.0;
+            let length = length(observed.deadlines.profiling);
             profiling_failed(
                 next,
                 &format!(
-                    "no result after {hours:.1} hours: look at the logs of the profiling job, or raise the operator's \
+                    "no result after {length}: look at the logs of the profiling job, or raise the operator's \
                      deadline for profiling"
                 ),
             );
@@ -164,6 +164,17 @@ pub(super) fn profiling(observed: &Observation<'_>, next: &mut Next<'_>) {
             }
             next.wake_after(left(observed.deadlines.profiling, observed.waited));
         }
+    }
+}
+
+/// A length of time for people, in whole units.
+fn length(time: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    match time.as_secs() {
+        seconds if seconds < 2 * MINUTE => format!("{seconds} s"),
+        seconds if seconds < 2 * HOUR => format!("{} minutes", seconds / MINUTE),
+        seconds => format!("{} hours", seconds / HOUR),
     }
 }
 
@@ -301,8 +312,8 @@ fn progress(
         next.wake_after(left(observed.deadlines.deploying, observed.waited));
     } else {
         // It may still come up, so the phase stays; but nobody should wait for it unaware.
-        let minutes = observed.deadlines.deploying.as_secs() / 60;
-        message = format!("{message}, for more than {minutes} minutes: look at its pods");
+        let length = length(observed.deadlines.deploying);
+        message = format!("{message}, for more than {length}: look at its pods");
     }
     next.say(no(
         condition::DEPLOYMENT_READY,

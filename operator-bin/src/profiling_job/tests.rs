@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dgdr_types::dgd::DgdVersion;
 use dgdr_types::names::DgdrName;
@@ -51,6 +52,7 @@ fn rendered(overrides: Option<Value>, cache: Option<&ModelCache>) -> Result<Rend
             "PROMETHEUS_ENDPOINT".to_owned(),
             "http://prometheus:9090".to_owned(),
         )]),
+        deadline: Duration::from_hours(24),
         overrides: overrides.as_ref(),
         effects: &RuntimeEffects::default(),
     })
@@ -224,6 +226,7 @@ fn a_cluster_of_the_old_version_is_written_for() {
             collector_image: &image,
             model_cache: None,
             environment: &BTreeMap::new(),
+            deadline: Duration::from_hours(24),
             overrides: None,
             effects: &RuntimeEffects::default(),
         });
@@ -264,6 +267,7 @@ fn what_v1alpha1_asks_for_takes_effect() {
         collector_image: &image,
         model_cache: None,
         environment: &BTreeMap::new(),
+        deadline: Duration::from_hours(24),
         overrides: None,
         effects: &effects,
     });

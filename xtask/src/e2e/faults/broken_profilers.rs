@@ -36,8 +36,8 @@ const ALL: [Broken; 5] = [
         name: "crash",
         subject: "a profiler that crashes",
         script: "echo 'the tables are on fire' >&2\nkill -SEGV $$\n",
-        reason: "ProfilingFailed",
-        words: &["139"],
+        reason: "InitializingFailed",
+        words: &["exit code 139", "the tables are on fire"],
     },
     Broken {
         name: "confession",
@@ -59,8 +59,8 @@ const ALL: [Broken; 5] = [
         name: "half",
         subject: "a profiler that writes half a status file",
         script: "printf 'status: succ' > /data/profiler_status.yaml\n",
-        reason: "ProfilingFailed",
-        words: &["profiler_status.yaml"],
+        reason: "InitializingFailed",
+        words: &["profiler_status.yaml: status is \"succ\""],
     },
     Broken {
         name: "huge",
