@@ -1,4 +1,5 @@
 //! What `deploy/` says of the operator is what the operator says of itself.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -142,6 +143,14 @@ fn the_role_s_holders_exist() {
         .iter()
         .find(|role| role.name == settings.profiling_cluster_role);
     assert_eq!(default.map(|role| role.holder), Some(Holder::ProfilingJob));
+}
+
+#[test]
+fn every_metric_is_explained() {
+    let page = read("../docs/operator.md");
+    for name in NAMES {
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
 }
 
 /// Every word of the dashboard's queries that begins as a metric does.

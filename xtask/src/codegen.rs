@@ -11,6 +11,7 @@ use crate::workspace;
 mod access;
 mod chart;
 mod reference;
+mod settings;
 
 /// Arguments of `cargo xtask codegen`.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -90,6 +91,7 @@ fn generate() -> anyhow::Result<Vec<Generated>> {
     ];
     files.extend(access::files()?);
     files.extend(chart::files()?);
+    files.push(settings::file()?);
     Ok(files)
 }
 

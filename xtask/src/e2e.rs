@@ -20,6 +20,7 @@ mod ages;
 mod audit;
 mod bench;
 mod discovery;
+mod dry_run;
 mod faults;
 mod finding;
 mod guide;
@@ -66,7 +67,12 @@ struct Check {
 }
 
 /// All checks, in the order in which they run.
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
+    Check {
+        name: "manifests",
+        meaning: "an API server takes all of deploy/, to the letter",
+        run: |bench, findings| Box::pin(dry_run::check(bench, findings)),
+    },
     Check {
         name: "guide",
         meaning: "the guide's walk-through works, command by command",
