@@ -130,7 +130,9 @@ fn check(object: &Value, policy: &Policy) -> (Vec<Violation>, Vec<String>) {
     let mut warnings = Vec::new();
     match resolve(&RawRequest::from_value(object.clone())) {
         Ok(request) => {
-            warnings.extend(request.warnings);
+            // Here it is a rule.
+            let doubts = request.warnings.into_iter();
+            warnings.extend(doubts.filter(|doubt| !doubt.starts_with(VERSION_FIELD)));
             let ignored = request.overrides.profiling_job.as_ref();
             warnings.extend(
                 ignored
