@@ -1,7 +1,10 @@
 //! The command line: arguments in, data on stdout, everything else on stderr, an exit code.
 
 pub mod args;
+mod bench;
+mod engine;
 mod estimate;
+mod mock_engine;
 pub mod printer;
 mod profile;
 mod query;
@@ -64,6 +67,9 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<ExitStatus, ProfilerError> {
         Some(Command::Support(arguments)) => support::run(&arguments, printer),
         Some(Command::Query(arguments)) => query::run(&arguments, printer),
         Some(Command::Report(arguments)) => report::run(&arguments, printer),
+        Some(Command::Bench(arguments)) => bench::run_command(&arguments, printer),
+        Some(Command::MockEngine(arguments)) => mock_engine::run(&arguments, printer),
+        Some(Command::Engine(arguments)) => engine::run(&arguments, printer),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "dgdr-profiler", &mut script);

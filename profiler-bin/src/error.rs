@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use dgdr_interpolation::{BuildError, FormatError, QueryError};
+use dgdr_load_generator::LoadError;
+use dgdr_mock_engine::MockError;
 use dgdr_perf_model::{ParallelMapping, PerfModelError};
 use dgdr_sweep_planner::{Closest, Failure, PlannerError, Reason};
 use dgdr_units::UnitError;
@@ -151,6 +153,28 @@ pub enum ProfilerError {
     /// A question outside the data of a run.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// Load cannot be sent.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A simulated engine cannot serve.
+    #[error(transparent)]
+    MockEngine(#[from] MockError),
+    /// Another load generator failed.
+    #[error("{} {problem}", program.display())]
+    LoadGenerator {
+        /// The program.
+        program: PathBuf,
+        /// What went wrong.
+        problem: String,
+    },
+    /// An engine did not do what it was told.
+    #[error("{url}: {problem}")]
+    EngineCall {
+        /// What was called.
+        url: String,
+        /// What went wrong and what to do.
+        problem: String,
+    },
     /// The SLA is not met and the user insists on it.
     #[error("the SLA is not met: {}", .0.binding)]
     SlaNotMet(Box<Closest>),
@@ -167,7 +191,12 @@ impl ProfilerError {
     /// The exit code that it ends the process with.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
+            Self::Load(LoadError::Connect { .. } | LoadError::System { .. })
+            | Self::LoadGenerator { .. }
+            | Self::EngineCall { .. } => ExitStatus::EngineFailed,
             Self::NoConfig
+            | Self::Load(_)
+            | Self::MockEngine(_)
             | Self::ConfigUnreadable { .. }
             | Self::Request(_)
             | Self::Argument { .. }
@@ -209,6 +238,11 @@ impl ProfilerError {
             Self::Render(_) => "not-renderable",
             Self::RunUnreadable { .. } => "run-unreadable",
             Self::Query(_) => "out-of-range",
+            Self::Load(LoadError::Connect { .. }) => "no-connection",
+            Self::Load(_) => "no-load",
+            Self::MockEngine(_) => "no-mock-engine",
+            Self::LoadGenerator { .. } => "load-generator-failed",
+            Self::EngineCall { .. } => "engine-call-failed",
             Self::SlaNotMet(_) => "sla-not-met",
             Self::TooLarge { .. } => "too-large",
             Self::Write(_) | Self::Stdout(_) => "not-writable",

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dgdr_perf_model::{
-    Backend, Borrowed, ExchangePolicy, ModelSpec, ParallelMapping, PerfDatabase, Precision, Provenance,
+    Backend, Borrowed, Engine, ExchangePolicy, ModelSpec, ParallelMapping, PerfDatabase, Precision,
+    Provenance,
 };
 use serde::Serialize;
 
@@ -132,6 +133,14 @@ impl Estimator {
     /// without data.
     pub fn answer(&mut self, point: &EstimatePoint) -> Result<Prediction, ProfilerError> {
         self.find(point)?.answer()
+    }
+
+    /// The engine that answers a question, for whoever asks it about other batches than the question's.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn engine(&mut self, point: &EstimatePoint) -> Result<Engine, ProfilerError> {
+        Ok(self.find(point)?.engine.get()?.clone())
     }
 
     /// Understands a question and finds its engine.

@@ -17,6 +17,8 @@ pub use hub::HubSettings;
 
 /// The file that describes a checkpoint.
 const CONFIG_FILE: &str = "config.json";
+/// The file that holds a model's tokenizer.
+const TOKENIZER_FILE: &str = "tokenizer.json";
 /// The file that ModelOpt writes its quantization into.
 const QUANT_CONFIG_FILE: &str = "hf_quant_config.json";
 
@@ -105,6 +107,14 @@ pub fn is_hub_name(name: &str) -> bool {
     };
     name.split_once('/')
         .is_some_and(|(owner, model)| is_part(owner) && is_part(model))
+}
+
+/// The tokenizer of a model by its hub name, from the cache or over the network.
+///
+/// # Errors
+/// [`ModelSourceError`] with what to do.
+pub fn tokenizer_file(model: &str) -> Result<PathBuf, ModelSourceError> {
+    HubSettings::from_environment().tokenizer(model)
 }
 
 /// Finds a model: an explicit configuration, then a local directory, then the registry, then the hub.

@@ -1,5 +1,7 @@
 //! The command line as clap sees it: wire only, turned into checked values by the commands.
 
+mod load;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -12,6 +14,8 @@ use crate::estimate::EstimatePoint;
 use crate::kernel_tables::KernelTableArgs;
 use crate::pipeline::price::GpuPrice;
 use crate::probe::KvTransfer;
+
+pub use load::{ArrivalKind, BenchApi, BenchArgs, EngineCall, EngineCallArgs, LoadGenerator, MockEngineArgs};
 
 /// Finds how a large language model should be served on a GPU cluster.
 ///
@@ -56,6 +60,12 @@ pub enum Command {
     Query(QueryArgs),
     /// Write the report of a finished run: one page that needs nothing but itself.
     Report(ReportArgs),
+    /// Send load to an engine that speaks OpenAI's protocol, and measure it.
+    Bench(Box<BenchArgs>),
+    /// Serve an OpenAI-compatible engine with simulated timing, until it is stopped.
+    MockEngine(Box<MockEngineArgs>),
+    /// Tell a running SGLang engine to profile itself.
+    Engine(EngineCallArgs),
     /// Print a shell completion script.
     Completions {
         /// The shell.

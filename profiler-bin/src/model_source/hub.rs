@@ -9,7 +9,7 @@ use hf_hub::api::sync::{ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo};
 
 use super::error::ModelSourceError;
-use super::{CONFIG_FILE, QUANT_CONFIG_FILE};
+use super::{CONFIG_FILE, QUANT_CONFIG_FILE, TOKENIZER_FILE};
 
 /// How long the hub may take over two small files.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -88,6 +88,30 @@ impl HubSettings {
         receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {
             Err(self.unreachable(model, format!("no answer within {} s", PATIENCE.as_secs())))
         })
+    }
+
+    /// The tokenizer of a checkpoint, in the cache.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub(super) fn tokenizer(&self, model: &str) -> Result<PathBuf, ModelSourceError> {
+        let cache = self.cache.clone().map_or_else(Cache::default, Cache::new);
+        if let Some(path) = cache.model(model.to_owned()).get(TOKENIZER_FILE) {
+            return Ok(path);
+        }
+        if self.offline {
+            return Err(ModelSourceError::Offline {
+                model: model.to_owned(),
+            });
+        }
+        let token = self.token.clone().or_else(|| cache.token());
+        let fetched = ApiBuilder::from_cache(cache)
+            .with_endpoint(self.endpoint.clone())
+            .with_progress(false)
+            .with_token(token)
+            .build()
+            .and_then(|api| api.repo(Repo::model(model.to_owned())).get(TOKENIZER_FILE));
+        fetched.map_err(|error| self.told(model, error.into()))
     }
 
     /// Downloads into the cache, or, where that cannot be written, into a directory that is removed again.
