@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use dgdr_types::contract::{KIND, label};
 use dgdr_types::dgd::GPU_RESOURCE;
@@ -25,6 +26,7 @@ pub(super) const JOB_LABEL: &str = "batch.kubernetes.io/job-name";
 #[derive(Debug)]
 pub(super) struct Touched {
     receiver: UnboundedReceiver<ObjectRef<Request>>,
+    queued: Backlog,
     backlog: Backlog,
 }
 
@@ -34,9 +36,16 @@ impl Touched {
         self.backlog.clone()
     }
 
-    /// One after the other, as often as something happened.
+    /// One after the other. What happens to a request after it was taken up is told again.
     pub(super) fn stream(mut self) -> impl Stream<Item = ObjectRef<Request>> {
-        futures::stream::poll_fn(move |context| self.receiver.poll_recv(context))
+        futures::stream::poll_fn(move |context| {
+            let taken = self.receiver.poll_recv(context);
+            if let Poll::Ready(Some(request)) = &taken {
+                let namespace = request.namespace.as_deref().unwrap_or_default();
+                self.queued.remove(namespace, &request.name);
+            }
+            taken
+        })
     }
 }
 
@@ -45,9 +54,10 @@ impl Touched {
 pub(super) struct Backlog(Arc<Mutex<BTreeSet<(String, String)>>>);
 
 impl Backlog {
-    fn add(&self, namespace: &str, name: &str) {
+    /// True where it did not wait already.
+    fn add(&self, namespace: &str, name: &str) -> bool {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.insert((namespace.to_owned(), name.to_owned()));
+        waiting.insert((namespace.to_owned(), name.to_owned()))
     }
 
     /// A request is being looked at.
@@ -68,21 +78,24 @@ pub(super) struct Toucher {
     stores: Stores,
     sender: UnboundedSender<ObjectRef<Request>>,
     nodes: Arc<Mutex<BTreeMap<String, Node>>>,
+    queued: Backlog,
     backlog: Backlog,
 }
 
 impl Toucher {
     pub(super) fn new(stores: Stores) -> (Self, Touched) {
         let (sender, receiver) = unbounded_channel();
-        let backlog = Backlog::default();
+        let (queued, backlog) = (Backlog::default(), Backlog::default());
         let touched = Touched {
             receiver,
+            queued: queued.clone(),
             backlog: backlog.clone(),
         };
         let toucher = Self {
             stores,
             sender,
             nodes: Arc::default(),
+            queued,
             backlog,
         };
         (toucher, touched)
@@ -90,8 +103,11 @@ impl Toucher {
 
     fn touch(&self, namespace: &str, name: &str) {
         self.backlog.add(namespace, name);
-        // Nobody listens any more only while the process ends.
-        let _ = self.sender.send(ObjectRef::new(name).within(namespace));
+        // Once is enough until it is taken up: a stand-by, which takes up nothing, must not gather changes for days.
+        if self.queued.add(namespace, name) {
+            // Nobody listens any more only while the process ends.
+            let _ = self.sender.send(ObjectRef::new(name).within(namespace));
+        }
     }
 
     pub(super) fn request(&self, request: &Request) {
@@ -222,4 +238,43 @@ fn holds_gpus(pod: &Pod) -> bool {
     containers
         .filter_map(|container| container.resources.as_ref()?.limits.as_ref())
         .any(|limits| limits.contains_key(GPU_RESOURCE))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+    use kube::runtime::reflector::ObjectRef;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::{Backlog, Touched};
+
+    #[tokio::test]
+    async fn a_request_waits_once_until_it_is_taken_up() {
+        let (sender, receiver) = unbounded_channel();
+        let touched = Touched {
+            receiver,
+            queued: Backlog::default(),
+            backlog: Backlog::default(),
+        };
+        let queued = touched.queued.clone();
+        let happened = |name: &str| {
+            if queued.add("n", name) {
+                sender.send(ObjectRef::new(name).within("n")).unwrap();
+            }
+        };
+        let mut stream = std::pin::pin!(touched.stream());
+        for name in ["a", "a", "b", "a"] {
+            happened(name);
+        }
+        assert_eq!(queued.count(), 2);
+        assert_eq!(stream.next().await.unwrap().name, "a");
+        happened("a");
+        assert_eq!(stream.next().await.unwrap().name, "b");
+        assert_eq!(
+            stream.next().await.unwrap().name,
+            "a",
+            "it happened after it was taken up"
+        );
+        assert_eq!(queued.count(), 0);
+    }
 }
