@@ -132,7 +132,7 @@ pub(crate) fn run(args: &E2eArgs) -> anyhow::Result<ExitCode> {
     tokio::runtime::Runtime::new()?.block_on(run_all(args, &ground))
 }
 
-/// Our programs, as they are built for tests; the operator is optimised a little, since it is held to times.
+/// Our programs, as they are built for tests: what is slow unoptimised is optimised there too, so that times can be held.
 fn build_programs() -> anyhow::Result<PathBuf> {
     let build = workspace::cargo()
         .args([

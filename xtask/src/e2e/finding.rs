@@ -30,6 +30,11 @@ impl Findings {
         self.see(subject, false, detail)
     }
 
+    /// One thing that cannot be looked at here; it counts neither way.
+    pub(super) fn skipped(subject: &str, reason: &str) -> anyhow::Result<()> {
+        say(&format!("  skipped: {subject}: {reason}"))
+    }
+
     /// A step: passed when it ends well, with what it says and its time; the check goes on either way.
     pub(super) async fn step<T: Display>(
         &mut self,

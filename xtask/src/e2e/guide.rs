@@ -293,8 +293,10 @@ impl<'a> Reader<'a> {
     }
 
     async fn by_hand(self) -> anyhow::Result<String> {
-        self.apply("by-hand", &quick(&json!({ "autoApply": false })))
-            .await?;
+        let features =
+            json!({ "planner": { "enable_throughput_scaling": true, "optimization_target": "sla" } });
+        let wishes = json!({ "autoApply": false, "features": features });
+        self.apply("by-hand", &quick(&wishes)).await?;
         self.wait_for("by-hand", "Ready").await?;
         let none = self
             .kubectl(&["get", "dgd", "--ignore-not-found", "by-hand-dgd"])
@@ -308,6 +310,13 @@ impl<'a> Reader<'a> {
         };
         let found = self.bench.wait_until(self.at("by-hand"), MOST, shown).await?;
         ensure!(phase(&found) == "Ready", "it is {}", phase(&found));
+        self.kubectl(&[
+            "wait",
+            "--for=jsonpath={.metadata.ownerReferences[0].kind}=DynamoGraphDeployment",
+            "configmap/planner-config-by-hand",
+            "--timeout=30s",
+        ])
+        .await?;
         Ok(said.trim().to_owned())
     }
 
