@@ -43,7 +43,7 @@ fn resident() -> u64 {
         .split_whitespace()
         .nth(1)
         .map_or(0, |pages| pages.parse().unwrap());
-    pages * 4096 >> 20
+    (pages * 4096) >> 20
 }
 
 fn main() {
