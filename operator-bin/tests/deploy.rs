@@ -175,3 +175,22 @@ fn the_dashboard_shows_every_metric_and_no_other() {
     let served: BTreeSet<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(asked_metrics(), served);
 }
+
+/// Every reason and every type of a condition, out of the one place that owns them.
+#[test]
+fn the_guide_to_trouble_knows_every_reason() {
+    let contract = read("../dgdr-types/src/contract.rs");
+    let guide = read("../docs/operator.md");
+    for owner in ["pub mod condition {", "pub mod reason {"] {
+        let (_, rest) = contract.split_once(owner).unwrap();
+        let (block, _) = rest.split_once("\n}\n").unwrap();
+        let words: Vec<&str> = block
+            .lines()
+            .filter_map(|line| line.split_once("&str = \"")?.1.strip_suffix("\";"))
+            .collect();
+        assert!(words.len() > 5, "{owner} {words:?}");
+        for word in words {
+            assert!(guide.contains(&format!("`{word}`")), "{word} is not in docs/operator.md");
+        }
+    }
+}
