@@ -1,5 +1,5 @@
 //! The container that passes a profiler's results on: it watches the files and the end of the container beside it, and
-//! keeps the ConfigMap `dgdr-output-<name>` as [`collection`](crate::collection) says.
+//! keeps the ConfigMap `dgdr-output-<name>` as [`collection`] says.
 //!
 //! Files tell the progress and the pod tells the end: a profiler that is killed writes nothing any more. Whatever the API
 //! server refuses for a while is tried again; only what stays refused, or a server that is away ten minutes after the

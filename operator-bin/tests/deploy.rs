@@ -190,7 +190,10 @@ fn the_guide_to_trouble_knows_every_reason() {
             .collect();
         assert!(words.len() > 5, "{owner} {words:?}");
         for word in words {
-            assert!(guide.contains(&format!("`{word}`")), "{word} is not in docs/operator.md");
+            assert!(
+                guide.contains(&format!("`{word}`")),
+                "{word} is not in docs/operator.md"
+            );
         }
     }
 }

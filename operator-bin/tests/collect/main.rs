@@ -231,7 +231,9 @@ fn a_killed_profiler_is_a_failure_with_its_cause_also_where_watches_break() {
     assert_eq!(last["data"]["profiler_status"], "failed");
     assert_eq!(
         last["data"]["profiler_error"],
-        "the profiler ended with exit code 137 (OOMKilled) while it was running: Benchmarking decode candidate 1/2"
+        "the profiler ended with exit code 137 (OOMKilled: give it more memory with \
+         spec.overrides.profilingJob.template.spec.containers[profiler].resources) while it was running: Benchmarking \
+         decode candidate 1/2"
     );
 }
 
