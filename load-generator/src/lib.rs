@@ -1,6 +1,6 @@
 //! Measures engines that speak OpenAI's protocol.
 //!
-//! A [`Plan`] says what is sent and when; [`run`] sends it and answers with one [`Sample`] a request; [`Summary`]
+//! A [`Workload`] says what is sent, a [`Schedule`] when; [`run`] sends it and answers with one [`Sample`] a request; [`Summary`]
 //! makes figures of them, with confidence intervals, and says whether they can be trusted and why not.
 //!
 //! # What is measured, and when
