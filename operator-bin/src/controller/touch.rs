@@ -169,8 +169,10 @@ impl Toucher {
         let Some(namespace) = pod.metadata.namespace.as_deref() else {
             return;
         };
-        if let Some(name) = label(JOB_LABEL).and_then(|job| job.strip_prefix("profile-")) {
-            self.touch(namespace, name);
+        // By the owner of its Job: the name of a Job may be a shortened one. One that is not known yet will be told itself.
+        let job = label(JOB_LABEL).map(|job| ObjectRef::new(job).within(namespace));
+        if let Some(job) = job.and_then(|job| self.stores.jobs.get(&job)) {
+            self.owned(&*job);
         }
         if let Some(graph) = label(GRAPH_LABEL) {
             let known = self
