@@ -60,12 +60,7 @@ async fn on(bench: &Bench, findings: &mut Findings) -> anyhow::Result<()> {
             older(bench),
         )
         .await?;
-    let ended = operator.terminate().await?;
-    findings.see(
-        "the operator ends when it is told",
-        ended.success(),
-        &ended.to_string(),
-    )
+    operator.end_well(findings).await
 }
 
 /// Installs the webhook and starts an operator that serves it.

@@ -61,12 +61,7 @@ pub(super) async fn check(bench: &Bench, findings: &mut Findings) -> anyhow::Res
     findings
         .step("GPUs that pods hold are waited for", Box::pin(held(bench)))
         .await?;
-    let ended = operator.terminate().await?;
-    findings.see(
-        "the operator ends when it is told",
-        ended.success(),
-        &ended.to_string(),
-    )
+    operator.end_well(findings).await
 }
 
 /// Asks and tells what was discovered: system, GPUs for the search.

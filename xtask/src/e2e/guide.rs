@@ -61,12 +61,7 @@ pub(super) async fn follow(
     let (now, most) = operator.memory_mib()?;
     let detail = format!("{now} MiB, at most {most} MiB");
     findings.see("the operator is small", most <= MOST_MIB, &detail)?;
-    let ended = operator.terminate().await?;
-    findings.see(
-        "the operator ends when it is told",
-        ended.success(),
-        &ended.to_string(),
-    )
+    operator.end_well(findings).await
 }
 
 impl Reader<'_> {

@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::bench::Bench;
+use super::finding::Findings;
 use super::http;
 
 const MOST_FOR_START: Duration = Duration::from_secs(30);
@@ -159,6 +160,16 @@ impl Operator {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// Ends it as an upgrade would, and looks whether it ended well.
+    pub(super) async fn end_well(self, findings: &mut Findings) -> anyhow::Result<()> {
+        let ended = self.terminate().await?;
+        findings.see(
+            "the operator ends when it is told",
+            ended.success(),
+            &ended.to_string(),
+        )
     }
 
     /// Ends it as an upgrade would, and says how it ended.

@@ -69,12 +69,7 @@ pub(super) async fn check(bench: &Bench, findings: &mut Findings) -> anyhow::Res
     findings
         .step("without nodes, hardware is asked for", blind(bench))
         .await?;
-    let ended = operator.terminate().await?;
-    findings.see(
-        "the operator ends when it is told",
-        ended.success(),
-        &ended.to_string(),
-    )?;
+    operator.end_well(findings).await?;
     findings
         .step(
             "with the component `nodes`, it goes on",

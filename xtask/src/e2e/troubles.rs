@@ -66,12 +66,7 @@ pub(super) async fn check(bench: &Bench, findings: &mut Findings) -> anyhow::Res
     findings
         .step("a deployment of that name is somebody else's", foreign(bench))
         .await?;
-    let ended = operator.terminate().await?;
-    findings.see(
-        "the operator ends when it is told",
-        ended.success(),
-        &ended.to_string(),
-    )
+    operator.end_well(findings).await
 }
 
 /// Waits until a condition's message has all these words.
