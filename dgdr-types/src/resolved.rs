@@ -138,6 +138,11 @@ pub struct HardwareRequest {
 }
 
 impl HardwareRequest {
+    /// Whether nothing is left to be discovered that a search must be told.
+    pub const fn is_complete(&self) -> bool {
+        self.gpu_sku.is_some() && self.gpus_per_node.is_some() && self.total_gpus.is_some()
+    }
+
     /// All GPUs that may be used, where given.
     pub fn budget(&self) -> Option<Gpus> {
         self.total_gpus.map(|gpus| Gpus::new(gpus.get()))

@@ -5,6 +5,7 @@
 mod act;
 mod api_calls;
 mod context;
+mod error;
 mod exporters;
 mod hardware;
 mod latest;

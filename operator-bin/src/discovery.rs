@@ -15,7 +15,7 @@ use dgdr_types::spec::HardwareSpec;
 use dgdr_units::Gpus;
 use k8s_openapi::api::core::v1::{Node, Pod, Toleration};
 
-pub use node::{NodeGpus, Unusable, node_gpus};
+pub use node::{NodeGpus, PRODUCT_LABEL, Unusable, node_gpus};
 
 /// Most GPUs that a request without `totalGpus` is planned with: upstream's limit, so that one request does not take a
 /// whole cluster unasked.

@@ -18,12 +18,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::error::{LookError, failed};
 use super::hardware::with_hardware;
-use super::observe::{Seen, SeenDeployment};
+use super::observe::{Seen, SeenDeployment, made_from};
 use super::request::Request;
 use super::stores::Scope;
 use crate::collection;
-use crate::decision::Action;
+use crate::decision::{Action, Event, EventKind};
 use crate::generated;
 use crate::graph::{self, Asker, Ownership};
 use crate::profiling_job::{JobInput, ProfilerProgram, profiling_job};
@@ -34,7 +35,7 @@ pub(super) enum Outcome {
     /// It is done, or was done before.
     Done,
     /// Done, with something that the user should know.
-    Told(&'static str, String),
+    Told(Event),
     /// The API server refuses it for good.
     Rejected(String),
     /// The API server does not allow it now: a quota, a role that is missing.
@@ -43,41 +44,27 @@ pub(super) enum Outcome {
     Taken(String),
 }
 
-/// Why an action could not be done; it is done again later.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ActError {
-    /// The API server cannot be reached, or cannot do it now.
-    #[error("{what}: {source}")]
-    Api {
-        /// What was to be done.
-        what: &'static str,
-        /// What went wrong.
-        #[source]
-        source: Box<kube::Error>,
-    },
-    /// The cluster does not know deployments yet.
-    #[error(
-        "the cluster serves no DynamoGraphDeployment in a version that this operator knows: install its CRD; the request \
-         goes on by itself then"
-    )]
-    NoDeploymentKind,
-    /// What is to be deployed is no longer there.
-    #[error("the generated deployment is no longer in status.profilingResults.selectedConfig")]
-    NoManifest,
+fn warning(reason: &'static str, message: String) -> Outcome {
+    Outcome::Told(Event {
+        kind: EventKind::Warning,
+        reason,
+        message,
+    })
 }
 
-fn failed(what: &'static str) -> impl FnOnce(kube::Error) -> ActError {
-    move |source| ActError::Api {
-        what,
-        source: Box::new(source),
+/// How an object is patched in part: under our name.
+pub(super) fn merged() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_OWNER.to_owned()),
+        ..PatchParams::default()
     }
 }
 
 /// Does one action.
 ///
 /// # Errors
-/// [`ActError`] for what may work later.
-pub(super) async fn act(context: &Context, seen: &Seen, action: &Action) -> Result<Outcome, ActError> {
+/// [`LookError`] for what may work later.
+pub(super) async fn act(context: &Context, seen: &Seen, action: &Action) -> Result<Outcome, LookError> {
     match action {
         Action::DeleteStaleOutput => delete_stale_output(context, seen).await,
         Action::DeleteJob => delete_job(context, seen).await,
@@ -109,7 +96,7 @@ where
 }
 
 /// What an answer means: done, refused for good, or worth another try.
-fn settled<K>(answer: Result<K, kube::Error>, what: &'static str) -> Result<Outcome, ActError> {
+fn settled<K>(answer: Result<K, kube::Error>, what: &'static str) -> Result<Outcome, LookError> {
     match answer {
         Ok(_) => Ok(Outcome::Done),
         Err(kube::Error::Api(status)) if status.code == 403 => Ok(Outcome::Forbidden(status.message.clone())),
@@ -127,7 +114,7 @@ fn is_lack_of_role(error: &kube::Error) -> bool {
         if status.code == 403 && status.message.contains("User \"") && status.message.contains(" cannot "))
 }
 
-fn absent_is_fine<K>(answer: Result<K, kube::Error>, what: &'static str) -> Result<Outcome, ActError> {
+fn absent_is_fine<K>(answer: Result<K, kube::Error>, what: &'static str) -> Result<Outcome, LookError> {
     match answer {
         Ok(_) => Ok(Outcome::Done),
         // A conflict is looked at again: what was seen is out of date, or nothing was done.
@@ -137,7 +124,7 @@ fn absent_is_fine<K>(answer: Result<K, kube::Error>, what: &'static str) -> Resu
 }
 
 /// Only once the API server itself says that no Job runs: a fast profiler's output must survive.
-async fn delete_stale_output(context: &Context, seen: &Seen) -> Result<Outcome, ActError> {
+async fn delete_stale_output(context: &Context, seen: &Seen) -> Result<Outcome, LookError> {
     let name = output_config_map_name(&seen.name);
     let maps: Api<ConfigMap> = namespaced(context, seen);
     let what = "read the output of an earlier run";
@@ -174,16 +161,13 @@ fn of_uid(uid: Option<String>) -> DeleteParams {
 }
 
 /// Deletes a Job that was made from another spec than today's.
-async fn delete_job(context: &Context, seen: &Seen) -> Result<Outcome, ActError> {
+async fn delete_job(context: &Context, seen: &Seen) -> Result<Outcome, LookError> {
     let jobs: Api<Job> = namespaced(context, seen);
     let found = jobs.get_metadata_opt(&seen.job_name).await;
     let Some(job) = found.map_err(failed("read the profiling Job"))? else {
         return Ok(Outcome::Done);
     };
-    let annotations = job.metadata.annotations.as_ref();
-    let generation = annotations.and_then(|annotations| annotations.get(annotation::GENERATION));
-    let is_current = generation.is_some_and(|found| *found == seen.request.generation().to_string())
-        && owned_by(&job.metadata, seen);
+    let is_current = made_from(&job.metadata) == Some(seen.request.generation()) && seen.owns(&job.metadata);
     if is_current || job.metadata.deletion_timestamp.is_some() {
         return Ok(Outcome::Done);
     }
@@ -197,12 +181,7 @@ async fn delete_job(context: &Context, seen: &Seen) -> Result<Outcome, ActError>
     )
 }
 
-fn owned_by(metadata: &ObjectMeta, seen: &Seen) -> bool {
-    let mut owners = metadata.owner_references.iter().flatten();
-    owners.any(|owner| owner.uid == seen.request.uid())
-}
-
-async fn create_job(context: &Context, seen: &Seen) -> Result<Outcome, ActError> {
+async fn create_job(context: &Context, seen: &Seen) -> Result<Outcome, LookError> {
     let jobs: Api<Job> = namespaced(context, seen);
     let found = jobs.get_metadata_opt(&seen.job_name).await;
     if found.map_err(failed("read the profiling Job"))?.is_some() {
@@ -250,7 +229,7 @@ async fn create_job(context: &Context, seen: &Seen) -> Result<Outcome, ActError>
     )?;
     if outcome == Outcome::Done && !rendered.ignored.is_empty() {
         let ignored = rendered.ignored.join(", ");
-        return Ok(Outcome::Told(
+        return Ok(warning(
             "OverridesIgnored",
             format!("these parts of spec.overrides.profilingJob have no effect: {ignored}"),
         ));
@@ -267,7 +246,7 @@ pub(super) fn dgd_version(context: &Context) -> DgdVersion {
 }
 
 /// Simulates here, and leaves what a Job would.
-async fn profile_inline(context: &Context, seen: &Seen) -> Result<Outcome, ActError> {
+async fn profile_inline(context: &Context, seen: &Seen) -> Result<Outcome, LookError> {
     let Some(offer) = &seen.offer else {
         return Ok(Outcome::Done);
     };
@@ -285,7 +264,7 @@ async fn profile_inline(context: &Context, seen: &Seen) -> Result<Outcome, ActEr
 }
 
 /// The service account of profiling Jobs in the request's namespace, bound to what they may do.
-async fn allow_profiling(context: &Context, seen: &Seen) -> Result<(), ActError> {
+async fn allow_profiling(context: &Context, seen: &Seen) -> Result<(), LookError> {
     let what = "set up the service account of profiling Jobs";
     let namespace = seen.request.namespace();
     let metadata = |name: &str| ObjectMeta {
@@ -339,7 +318,7 @@ async fn allow_profiling(context: &Context, seen: &Seen) -> Result<(), ActError>
 }
 
 /// The ConfigMaps beside the deployment; the request owns them until the deployment does.
-async fn apply_config_maps(context: &Context, seen: &Seen) -> Result<Outcome, ActError> {
+async fn apply_config_maps(context: &Context, seen: &Seen) -> Result<Outcome, LookError> {
     let maps: Api<ConfigMap> = namespaced(context, seen);
     let what = "read the profiler's output";
     let output = maps
@@ -360,7 +339,7 @@ async fn apply_config_maps(context: &Context, seen: &Seen) -> Result<Outcome, Ac
         let known = maps.get_metadata_opt(&name).await;
         let known = known.map_err(failed("read a ConfigMap of the deployment"))?;
         if let Some(owner) = known.as_ref().and_then(|known| foreign(&known.metadata, seen)) {
-            return Ok(Outcome::Told(
+            return Ok(warning(
                 "ConfigMapCreationFailed",
                 format!(
                     "Failed to create ConfigMaps from profiling output: ConfigMap {name} exists and belongs to {owner}"
@@ -390,7 +369,7 @@ async fn apply_config_maps(context: &Context, seen: &Seen) -> Result<Outcome, Ac
             "apply a ConfigMap of the deployment",
         )?;
         if let Outcome::Rejected(message) | Outcome::Forbidden(message) = outcome {
-            return Ok(Outcome::Told(
+            return Ok(warning(
                 "ConfigMapCreationFailed",
                 format!("Failed to create ConfigMaps from profiling output: {message}"),
             ));
@@ -410,8 +389,8 @@ fn foreign(metadata: &ObjectMeta, seen: &Seen) -> Option<String> {
     }
 }
 
-async fn apply_deployment(context: &Context, seen: &Seen) -> Result<Outcome, ActError> {
-    let graphs = context.stores.graphs().ok_or(ActError::NoDeploymentKind)?;
+async fn apply_deployment(context: &Context, seen: &Seen) -> Result<Outcome, LookError> {
+    let graphs = context.stores.graphs().ok_or(LookError::NoDeploymentKind)?;
     let namespace = seen.request.namespace();
     let name = &seen.deployment_name;
     let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), namespace, &graphs.resource);
@@ -434,7 +413,7 @@ async fn apply_deployment(context: &Context, seen: &Seen) -> Result<Outcome, Act
     }
     let mut manifest = selected(&context.client, seen)
         .await?
-        .ok_or(ActError::NoManifest)?;
+        .ok_or(LookError::NoManifest)?;
     if let Some(version) = seen
         .request
         .spec
@@ -476,11 +455,12 @@ async fn apply_deployment(context: &Context, seen: &Seen) -> Result<Outcome, Act
     match settled(answer, "create the deployment")? {
         // Its own webhook's and the API server's refusals are all for good, as upstream has it.
         Outcome::Forbidden(message) => Ok(Outcome::Rejected(message)),
-        Outcome::Done => Ok(Outcome::Told(
-            "DeploymentCreated",
-            format!("DynamoGraphDeployment {name} created successfully"),
-        )),
-        outcome @ (Outcome::Told(..) | Outcome::Rejected(_) | Outcome::Taken(_)) => Ok(outcome),
+        Outcome::Done => Ok(Outcome::Told(Event {
+            kind: EventKind::Normal,
+            reason: "DeploymentCreated",
+            message: format!("DynamoGraphDeployment {name} created successfully"),
+        })),
+        outcome @ (Outcome::Told(_) | Outcome::Rejected(_) | Outcome::Taken(_)) => Ok(outcome),
     }
 }
 
@@ -488,7 +468,7 @@ async fn apply_deployment(context: &Context, seen: &Seen) -> Result<Outcome, Act
 pub(super) async fn selected(
     client: &Client,
     seen: &Seen,
-) -> Result<Option<dgdr_types::spec::Open>, ActError> {
+) -> Result<Option<dgdr_types::spec::Open>, LookError> {
     let requests: Api<Request> = Api::namespaced(client.clone(), seen.request.namespace());
     let request = requests.get_opt(seen.request.name()).await;
     let request = request.map_err(failed("read the request"))?;
@@ -499,11 +479,11 @@ pub(super) async fn selected(
 }
 
 /// Lets the deployment own its ConfigMaps, and the request the deployment where its user asked for that.
-async fn adopt(context: &Context, seen: &Seen) -> Result<Outcome, ActError> {
+async fn adopt(context: &Context, seen: &Seen) -> Result<Outcome, LookError> {
     let SeenDeployment::Present { uid, .. } = &seen.deployment else {
         return Ok(Outcome::Done);
     };
-    let graphs = context.stores.graphs().ok_or(ActError::NoDeploymentKind)?;
+    let graphs = context.stores.graphs().ok_or(LookError::NoDeploymentKind)?;
     let owner = OwnerReference {
         api_version: graphs.resource.api_version.clone(),
         kind: graphs.resource.kind.clone(),
@@ -537,16 +517,12 @@ async fn give<K>(
     name: &str,
     seen: &ObjectMeta,
     owners: &[OwnerReference],
-) -> Result<(), ActError>
+) -> Result<(), LookError>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
     let patch = json!({"metadata": {"resourceVersion": seen.resource_version, "ownerReferences": owners}});
-    let parameters = PatchParams {
-        field_manager: Some(FIELD_OWNER.to_owned()),
-        ..PatchParams::default()
-    };
-    let answer = api.patch(name, &parameters, &Patch::Merge(patch)).await;
+    let answer = api.patch(name, &merged(), &Patch::Merge(patch)).await;
     absent_is_fine(answer, "let an object go with its owner")?;
     Ok(())
 }
@@ -556,7 +532,7 @@ async fn settle_fate(
     context: &Context,
     seen: &Seen,
     graphs: &super::stores::Graphs,
-) -> Result<Outcome, ActError> {
+) -> Result<Outcome, LookError> {
     let namespace = seen.request.namespace();
     let Some(graph) = graphs.get(namespace, &seen.deployment_name) else {
         return Ok(Outcome::Done);

@@ -52,7 +52,7 @@ pub(super) fn offer(
         .and_then(|hardware| HardwareSpec::deserialize(hardware).ok())
         .unwrap_or_default();
     let given = &resolved.hardware;
-    if given.gpu_sku.is_some() && given.gpus_per_node.is_some() && given.total_gpus.is_some() {
+    if given.is_complete() {
         return Ok(Offer {
             hardware: wish,
             discovered: None,

@@ -259,15 +259,19 @@ impl Seen {
         false
     }
 
+    /// Whether the request owns an object.
+    pub(super) fn owns(&self, metadata: &ObjectMeta) -> bool {
+        let mut owners = metadata.owner_references.iter().flatten();
+        owners.any(|owner| owner.uid == self.request.uid())
+    }
+
     /// Whether an output belongs to this run.
     pub(super) fn is_current(&self, map: &ConfigMap, stores: &Stores) -> bool {
-        let owners = map.metadata.owner_references.iter().flatten();
-        let owned = owners.into_iter().any(|owner| owner.uid == self.request.uid());
         let namespace = self.request.namespace();
         let job = stores.jobs.get(&ObjectRef::new(&self.job_name).within(namespace));
         let run = job.and_then(|job| made_from(&job.metadata));
         let wanted = run.unwrap_or_else(|| self.request.generation());
-        owned && made_from(&map.metadata).is_none_or(|generation| generation == wanted)
+        self.owns(&map.metadata) && made_from(&map.metadata).is_none_or(|generation| generation == wanted)
     }
 
     /// Looks at its deployment. Nobody's counts as its own only where it is what was generated.
@@ -443,7 +447,7 @@ pub(super) fn ended(map: &ConfigMap) -> Result<String, SeenOutput> {
 }
 
 /// Generation of the spec that something was made from.
-fn made_from(metadata: &ObjectMeta) -> Option<i64> {
+pub(super) fn made_from(metadata: &ObjectMeta) -> Option<i64> {
     let annotations = metadata.annotations.as_ref()?;
     annotations.get(annotation::GENERATION)?.parse().ok()
 }

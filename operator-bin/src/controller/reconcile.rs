@@ -4,24 +4,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dgdr_types::DgdrError;
-use dgdr_types::contract::{FIELD_OWNER, FINALIZER};
+use dgdr_types::contract::FINALIZER;
 use dgdr_types::names::{DgdrName, output_config_map_name};
 use dgdr_types::spec::{Choice as _, DgdrStatus, Phase};
 use dgdr_types::v1alpha1::{RuntimeEffects, runtime_effects};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::runtime::controller::Action as Next;
 use kube::runtime::events::{Event as Told, EventType};
 use serde_json::{Value, json};
 use tracing::{debug, info, warn};
 
-use super::act::{self, ActError, Outcome};
+use super::act::{self, Outcome, merged};
 use super::context::Context;
+use super::error::{LONGEST_LOOK, LookError, failed};
 use super::hardware::{self, Sources};
 use super::observe::{Seen, SeenDeployment, SeenJob, SeenOutput, ended, seconds};
 use super::request::Request;
 use crate::decision::{self, Action, Decision, Event, EventKind, Timestamp};
+use crate::discovery::PRODUCT_LABEL;
 use crate::generated;
 use crate::graph;
 use crate::metrics::Search;
@@ -33,87 +35,20 @@ const CONFLICT: Duration = Duration::from_millis(50);
 
 /// Wait after the API server did not allow something: nothing tells when a quota has room again.
 const FORBIDDEN: Duration = Duration::from_secs(10);
-/// How long one look may take: an API server that hangs must not keep those who look.
-const LONGEST_LOOK: Duration = Duration::from_mins(1);
-
-/// Why a request could not be settled; it is tried again, with waits that grow.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReconcileError {
-    /// Something could not be done.
-    #[error(transparent)]
-    Act(#[from] ActError),
-    /// Something could not be read or written.
-    #[error("{what}: {source}")]
-    Api {
-        /// What.
-        what: &'static str,
-        /// What went wrong.
-        #[source]
-        source: Box<kube::Error>,
-    },
-    /// The API server did not answer in time.
-    #[error("no answer from the API server for {} s", LONGEST_LOOK.as_secs())]
-    TooSlow,
-}
-
-impl ReconcileError {
-    /// A word for metrics.
-    pub(super) fn cause(&self) -> &'static str {
-        let source = match self {
-            Self::Act(ActError::Api { source, .. }) | Self::Api { source, .. } => source,
-            Self::Act(ActError::NoDeploymentKind) => return "no_deployment_kind",
-            Self::Act(ActError::NoManifest) => return "no_manifest",
-            Self::TooSlow => return "too_slow",
-        };
-        let kube::Error::Api(status) = source.as_ref() else {
-            return "unreachable";
-        };
-        match status.code {
-            403 => "forbidden",
-            404 => "not_found",
-            409 => "conflict",
-            429 => "too_many_requests",
-            500..=599 => "server_error",
-            _ => "refused",
-        }
-    }
-}
-
-impl ReconcileError {
-    /// What the API server says of something that it will never take.
-    fn refusal(&self) -> Option<&str> {
-        let Self::Api { source, .. } = self else {
-            return None;
-        };
-        let kube::Error::Api(status) = source.as_ref() else {
-            return None;
-        };
-        matches!(status.code, 413 | 422).then_some(&status.message)
-    }
-}
-
-fn api_error(what: &'static str) -> impl FnOnce(kube::Error) -> ReconcileError {
-    move |source| ReconcileError::Api {
-        what,
-        source: Box::new(source),
-    }
-}
-
 /// Looks at a request once.
 ///
 /// # Errors
-/// [`ReconcileError`] for what may work later.
-pub(super) async fn reconcile(watched: Arc<Request>, context: Arc<Context>) -> Result<Next, ReconcileError> {
+/// [`LookError`] for what may work later.
+pub(super) async fn reconcile(watched: Arc<Request>, context: Arc<Context>) -> Result<Next, LookError> {
     let started = Instant::now();
     let request = context.latest.newer(watched);
     let (namespace, name) = (request.namespace().to_owned(), request.name().to_owned());
     context.backlog.remove(&namespace, &name);
     let looked = tokio::time::timeout(LONGEST_LOOK, settle(&context, request)).await;
-    let result = looked.unwrap_or(Err(ReconcileError::TooSlow));
-    context.metrics.reconciled(
-        started.elapsed(),
-        result.as_ref().err().map(ReconcileError::cause),
-    );
+    let result = looked.unwrap_or(Err(LookError::TooSlow));
+    context
+        .metrics
+        .reconciled(started.elapsed(), result.as_ref().err().map(LookError::cause));
     if result.is_ok() {
         context.failures.succeeded(&namespace, &name);
     }
@@ -121,7 +56,7 @@ pub(super) async fn reconcile(watched: Arc<Request>, context: Arc<Context>) -> R
 }
 
 /// What to do after an error.
-pub(super) fn again(request: &Request, error: &ReconcileError, context: &Context) -> Next {
+pub(super) fn again(request: &Request, error: &LookError, context: &Context) -> Next {
     let wait = context.failures.failed(request.namespace(), request.name());
     warn!(
         namespace = request.namespace(), name = request.name(), %error, wait_ms = wait.as_millis(),
@@ -130,7 +65,7 @@ pub(super) fn again(request: &Request, error: &ReconcileError, context: &Context
     Next::requeue(wait)
 }
 
-async fn settle(context: &Context, request: Arc<Request>) -> Result<Next, ReconcileError> {
+async fn settle(context: &Context, request: Arc<Request>) -> Result<Next, LookError> {
     if request.is_going() {
         context.latest.forget(request.namespace(), request.name());
         release(context, &request).await?;
@@ -204,14 +139,19 @@ fn look(request: &Arc<Request>) -> Option<Seen> {
 }
 
 /// Everything that the decision of this phase rests on.
-async fn observe(context: &Context, seen: &mut Seen) -> Result<(), ReconcileError> {
+async fn observe(context: &Context, seen: &mut Seen) -> Result<(), LookError> {
     if seen.faults.is_some() {
         return Ok(());
     }
     match seen.phase() {
         Phase::Pending | Phase::Profiling => {
-            examine(context, seen).await;
+            read_spec(seen);
             seen.look_at_job(&context.stores, can_inline(context, seen));
+            // A search that is under way has its hardware: looking for it anew would cost all nodes and pods a message.
+            let begins = matches!(seen.job, SeenJob::Absent | SeenJob::Inline);
+            if seen.phase() == Phase::Pending || begins {
+                examine(context, seen).await;
+            }
             if seen.look_at_output(&context.stores) {
                 read_output(context, seen).await?;
             }
@@ -247,15 +187,17 @@ fn can_inline(context: &Context, seen: &Seen) -> bool {
         && seen.resolved.as_ref().is_some_and(can)
 }
 
-/// The spec, and what the cluster has for it.
+/// The spec, or its faults.
+fn read_spec(seen: &mut Seen) {
+    match seen.request.resolved() {
+        Ok(resolved) => seen.resolved = Some(resolved),
+        Err(error) => seen.faults = Some(faults(&error)),
+    }
+}
+
+/// What the cluster has for a spec.
 async fn examine(context: &Context, seen: &mut Seen) {
-    let resolved = match seen.request.resolved() {
-        Ok(resolved) => resolved,
-        Err(error) => {
-            seen.faults = Some(faults(&error));
-            return;
-        }
-    };
+    let Some(resolved) = &seen.resolved else { return };
     if let Some(cache) = &resolved.model_cache {
         let namespace = seen.request.namespace();
         let key = kube::runtime::reflector::ObjectRef::new(&cache.pvc_name).within(namespace);
@@ -269,9 +211,7 @@ async fn examine(context: &Context, seen: &mut Seen) {
     let settings = &context.settings;
     let ask_exporters = settings.gpu_discovery == DiscoverySource::Dcgm
         || (settings.gpu_discovery == DiscoverySource::Auto && !has_labelled_nodes(context));
-    let given = &resolved.hardware;
-    let is_open = given.gpu_sku.is_none() || given.gpus_per_node.is_none() || given.total_gpus.is_none();
-    let scraped = if ask_exporters && is_open {
+    let scraped = if ask_exporters && !resolved.hardware.is_complete() {
         Some(context.exporters.ask(&context.stores.pods.state()).await)
     } else {
         None
@@ -282,21 +222,19 @@ async fn examine(context: &Context, seen: &mut Seen) {
         allowed: settings.gpu_discovery,
         cap: settings.gpu_cap(),
     };
-    match hardware::offer(&seen.request, &resolved, sources) {
+    match hardware::offer(&seen.request, resolved, sources) {
         Ok(offer) => seen.offer = Some(offer),
         Err(problem) => {
             let all = seen.missing.take().into_iter().chain([problem]);
             seen.missing = Some(all.collect::<Vec<_>>().join("\n"));
         }
     }
-    seen.resolved = Some(resolved);
 }
 
 fn has_labelled_nodes(context: &Context) -> bool {
-    const PRODUCT: &str = "nvidia.com/gpu.product";
     let labelled = |node: &k8s_openapi::api::core::v1::Node| {
         let labels = node.metadata.labels.as_ref();
-        labels.is_some_and(|labels| labels.contains_key(PRODUCT))
+        labels.is_some_and(|labels| labels.contains_key(PRODUCT_LABEL))
     };
     let nodes = context.stores.nodes.as_ref();
     nodes.is_some_and(|nodes| nodes.find(labelled).is_some())
@@ -312,10 +250,10 @@ fn faults(error: &DgdrError) -> String {
 }
 
 /// The profiler's result, straight from the API server: the stores leave it out, and may be behind.
-async fn read_output(context: &Context, seen: &mut Seen) -> Result<(), ReconcileError> {
+async fn read_output(context: &Context, seen: &mut Seen) -> Result<(), LookError> {
     let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), seen.request.namespace());
     let found = maps.get_opt(&output_config_map_name(&seen.name)).await;
-    let found = found.map_err(api_error("read the profiler's output"))?;
+    let found = found.map_err(failed("read the profiler's output"))?;
     let Some(map) = found.filter(|map| seen.is_current(map, &context.stores)) else {
         return Ok(());
     };
@@ -333,7 +271,7 @@ async fn read_output(context: &Context, seen: &mut Seen) -> Result<(), Reconcile
     Ok(())
 }
 
-async fn look_at_deployment(context: &Context, seen: &mut Seen) -> Result<(), ReconcileError> {
+async fn look_at_deployment(context: &Context, seen: &mut Seen) -> Result<(), LookError> {
     seen.look_at_deployment(&context.stores, false);
     let is_unclaimed = seen.deployment == SeenDeployment::Unclaimed;
     let is_missing = seen.deployment == SeenDeployment::Absent && seen.phase() != Phase::Ready;
@@ -344,14 +282,14 @@ async fn look_at_deployment(context: &Context, seen: &mut Seen) -> Result<(), Re
     let Some(graphs) = context.stores.graphs() else {
         return match seen.phase() {
             // A cluster that serves no deployments for a while has not lost them.
-            Phase::Deploying | Phase::Deployed => Err(ActError::NoDeploymentKind.into()),
+            Phase::Deploying | Phase::Deployed => Err(LookError::NoDeploymentKind),
             Phase::Pending | Phase::Profiling | Phase::Ready | Phase::Failed => Ok(()),
         };
     };
     let api: Api<kube::api::DynamicObject> =
         Api::namespaced_with(context.client.clone(), seen.request.namespace(), &graphs.resource);
     let found = api.get_opt(&seen.deployment_name).await;
-    let Some(found) = found.map_err(api_error("read the deployment"))? else {
+    let Some(found) = found.map_err(failed("read the deployment"))? else {
         return Ok(());
     };
     let wanted = act::selected(&context.client, seen).await?;
@@ -372,24 +310,15 @@ async fn look_at_deployment(context: &Context, seen: &mut Seen) -> Result<(), Re
 }
 
 /// Decides and acts; where the API server refuses for good, that is decided upon in turn.
-async fn carry_out(context: &Context, seen: &mut Seen) -> Result<(Decision, Vec<Event>), ReconcileError> {
+async fn carry_out(context: &Context, seen: &mut Seen) -> Result<(Decision, Vec<Event>), LookError> {
     let mut decision = decision::decide(&seen.observation(&context.stores, context.settings.deadlines()));
     let mut told = Vec::new();
     let mut is_forbidden = false;
     for action in decision.actions.clone() {
         match act::act(context, seen, &action).await? {
             Outcome::Done => continue,
-            Outcome::Told(reason, message) => {
-                let kind = if reason == "DeploymentCreated" {
-                    EventKind::Normal
-                } else {
-                    EventKind::Warning
-                };
-                told.push(Event {
-                    kind,
-                    reason,
-                    message,
-                });
+            Outcome::Told(event) => {
+                told.push(event);
                 continue;
             }
             Outcome::Rejected(message) => refused(seen, &action, message),
@@ -424,7 +353,7 @@ fn refused(seen: &mut Seen, action: &Action, message: String) {
 }
 
 /// Writes what changed; false where somebody else wrote first.
-async fn write(context: &Context, seen: &Seen, status: &DgdrStatus) -> Result<bool, ReconcileError> {
+async fn write(context: &Context, seen: &Seen, status: &DgdrStatus) -> Result<bool, LookError> {
     let version = seen.request.metadata.resource_version.clone().unwrap_or_default();
     let Some(patch) = status_patch(&seen.status, status, &version) else {
         return Ok(true);
@@ -443,14 +372,10 @@ async fn write(context: &Context, seen: &Seen, status: &DgdrStatus) -> Result<bo
     Ok(written)
 }
 
-async fn write_patch(context: &Context, request: &Request, patch: &Value) -> Result<bool, ReconcileError> {
+async fn write_patch(context: &Context, request: &Request, patch: &Value) -> Result<bool, LookError> {
     let api: Api<Request> = Api::namespaced(context.client.clone(), request.namespace());
-    let parameters = PatchParams {
-        field_manager: Some(FIELD_OWNER.to_owned()),
-        ..PatchParams::default()
-    };
     match api
-        .patch_status(request.name(), &parameters, &Patch::Merge(patch))
+        .patch_status(request.name(), &merged(), &Patch::Merge(patch))
         .await
     {
         Ok(answer) => {
@@ -458,12 +383,12 @@ async fn write_patch(context: &Context, request: &Request, patch: &Value) -> Res
             Ok(true)
         }
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
-        Err(source) => Err(api_error("write the status")(source)),
+        Err(source) => Err(failed("write the status")(source)),
     }
 }
 
 /// A status that nobody can read, written by something else: as upstream, it has failed.
-async fn write_invalid(context: &Context, request: &Request) -> Result<Next, ReconcileError> {
+async fn write_invalid(context: &Context, request: &Request) -> Result<Next, LookError> {
     let failed = decision::unreadable(request.generation(), Timestamp(&seconds(jiff::Timestamp::now())));
     let version = request.metadata.resource_version.clone().unwrap_or_default();
     if let Some(patch) = status_patch(&DgdrStatus::default(), &failed, &version)
@@ -503,7 +428,7 @@ fn action(reason: &str) -> &'static str {
 }
 
 /// Lets go of a request that upstream's operator held: everything of it goes by its owners.
-async fn release(context: &Context, request: &Request) -> Result<(), ReconcileError> {
+async fn release(context: &Context, request: &Request) -> Result<(), LookError> {
     let held = request.metadata.finalizers.iter().flatten();
     let others: Vec<&String> = held.filter(|held| *held != FINALIZER).collect();
     if others.len() == request.metadata.finalizers.as_ref().map_or(0, Vec::len) {
@@ -513,13 +438,9 @@ async fn release(context: &Context, request: &Request) -> Result<(), ReconcileEr
     let patch = json!({"metadata": {
         "resourceVersion": request.metadata.resource_version, "finalizers": others,
     }});
-    let parameters = PatchParams {
-        field_manager: Some(FIELD_OWNER.to_owned()),
-        ..PatchParams::default()
-    };
-    match api.patch(request.name(), &parameters, &Patch::Merge(patch)).await {
+    match api.patch(request.name(), &merged(), &Patch::Merge(patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(source) => Err(api_error("release a request that is being deleted")(source)),
+        Err(source) => Err(failed("release a request that is being deleted")(source)),
     }
 }

@@ -13,7 +13,7 @@ use super::ClusterView;
 /// Number of GPUs of a node.
 const COUNT: &str = "nvidia.com/gpu.count";
 /// Product of its GPUs.
-const PRODUCT: &str = "nvidia.com/gpu.product";
+pub const PRODUCT_LABEL: &str = "nvidia.com/gpu.product";
 /// Memory of each, MiB.
 const MEMORY: &str = "nvidia.com/gpu.memory";
 /// Labels of nodes that are joined by RDMA.
@@ -83,7 +83,7 @@ impl NodeGpus {
 pub fn node_gpus(node: &Node, cluster: &ClusterView<'_>) -> Option<NodeGpus> {
     let labels = node.metadata.labels.as_ref()?;
     let name = node.metadata.name.clone()?;
-    let product = labels.get(PRODUCT)?.clone();
+    let product = labels.get(PRODUCT_LABEL)?.clone();
     let count: u32 = labels.get(COUNT)?.parse().ok()?;
     let memory_mib = labels.get(MEMORY)?.parse().ok()?;
     let allocatable = node
